@@ -1,0 +1,169 @@
+// Package rawjson reads and changes single fields of a JSON object without
+// touching the bytes of the others: their order, spacing, numbers and
+// duplicates stay as they are.
+package rawjson
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+)
+
+// A Field is one field at the top level of an object.
+type Field struct {
+	Key        string
+	Value      json.RawMessage
+	start, end int // of the value, in the object
+}
+
+// ErrNotObject is the error for JSON that is no object.
+var ErrNotObject = errors.New("the body must be a JSON object")
+
+// Check says whether body is a JSON object, in the words of encoding/json, and
+// [ErrNotObject] for any other valid JSON. Nesting over 10,000 levels is
+// refused.
+func Check(body []byte) error {
+	var any struct{}
+	if err := json.Unmarshal(body, &any); err != nil {
+		if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+			return ErrNotObject
+		}
+		return err
+	}
+	if trimmed := bytes.TrimLeft(body, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' {
+		return ErrNotObject // null
+	}
+	return nil
+}
+
+// Fields yields the fields at the top level of object, in order. The object
+// must have passed [Check].
+func Fields(object []byte) iter.Seq[Field] {
+	return func(yield func(Field) bool) {
+		i := bytes.IndexByte(object, '{') + 1
+		for {
+			i = skipTo(object, i)
+			if i >= len(object) || object[i] != '"' {
+				return
+			}
+			keyEnd := skipValue(object, i)
+			var key string
+			if json.Unmarshal(object[i:keyEnd], &key) != nil {
+				return
+			}
+			start := skipTo(object, keyEnd)
+			end := skipValue(object, start)
+			if !yield(Field{Key: key, Value: object[start:end], start: start, end: end}) {
+				return
+			}
+			i = end
+		}
+	}
+}
+
+// Set returns a copy of object in which the field key has the given value, a
+// JSON text. Where the key occurs more than once, the last one is set, for
+// that is the one that readers go by; where it does not occur, it is added in
+// front. The object must have passed [Check].
+func Set(object []byte, key string, value []byte) []byte {
+	var found *Field
+	for f := range Fields(object) {
+		if f.Key == key {
+			found = &f
+		}
+	}
+	if found != nil {
+		return splice(object, found.start, found.end, value)
+	}
+	open := bytes.IndexByte(object, '{') + 1
+	name, _ := json.Marshal(key)
+	member := append(append(name, ':'), value...)
+	if next := skipTo(object, open); next < len(object) && object[next] != '}' {
+		member = append(member, ',')
+	}
+	return splice(object, open, open, member)
+}
+
+// String returns s as a JSON text.
+func String(s string) []byte {
+	text, err := Marshal(s)
+	if err != nil {
+		panic(fmt.Sprintf("internal error: %v", err)) // strings always marshal
+	}
+	return text
+}
+
+// Marshal is json.Marshal without the escaping of <, > and &, which clients of
+// these APIs do not expect.
+func Marshal(v any) ([]byte, error) {
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
+}
+
+func splice(b []byte, start, end int, with []byte) []byte {
+	out := make([]byte, 0, len(b)-(end-start)+len(with))
+	return append(append(append(out, b[:start]...), with...), b[end:]...)
+}
+
+// skipTo returns the place of the next token after white space, commas and
+// colons.
+func skipTo(b []byte, i int) int {
+	for i < len(b) && bytes.IndexByte([]byte(" \t\r\n,:"), b[i]) >= 0 {
+		i++
+	}
+	return i
+}
+
+// skipValue returns the end of the value that begins at i, in valid JSON.
+func skipValue(b []byte, i int) int {
+	depth := 0
+	for i < len(b) {
+		switch b[i] {
+		case '"':
+			i = skipString(b, i)
+		case '{', '[':
+			depth++
+			i++
+			continue
+		case '}', ']':
+			depth--
+			i++
+		default:
+			i = skipPlain(b, i)
+		}
+		if depth <= 0 {
+			return i
+		}
+	}
+	return i
+}
+
+func skipString(b []byte, i int) int {
+	for i++; i < len(b); i++ {
+		switch b[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return i
+}
+
+// skipPlain skips numbers, literals, and what stands between values.
+func skipPlain(b []byte, i int) int {
+	for i++; i < len(b); i++ {
+		switch b[i] {
+		case '"', '{', '[', '}', ']', ',', ':', ' ', '\t', '\r', '\n':
+			return i
+		}
+	}
+	return i
+}
