@@ -1,0 +1,103 @@
+package bus
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/offbeat-studio/allama/shared/llm"
+)
+
+// A Message is a piece of an answer: [Head], then any number of [Data], then
+// [End]. Another Head starts the answer over: the attempt before was lost, and
+// nothing of it counts.
+//
+//sumtype:decl
+type Message interface{ message() }
+
+// Head opens an answer.
+type Head struct {
+	ContentType string        `json:"content_type,omitempty"` // of native Data
+	Whole       bool          `json:"whole,omitempty"`        // native Data is one body, not a stream of frames
+	Warnings    []llm.Warning `json:"warnings,omitempty"`
+}
+
+// Data is a piece of an answer: whole frames of the upstream where the job is
+// native, lines of events where it is canonical.
+type Data []byte
+
+// End closes an answer. With an Error it has failed, and what came before is
+// not whole.
+type End struct {
+	Error  *llm.Error       `json:"error,omitempty"`
+	Usage  *llm.Usage       `json:"usage,omitempty"` // nil where the upstream did not say
+	Reason llm.FinishReason `json:"reason,omitempty"`
+}
+
+func (Head) message() {}
+func (Data) message() {}
+func (End) message()  {}
+
+// The kinds of record in a packet.
+const (
+	recordHead byte = 'h'
+	recordData byte = 'd'
+	recordMore byte = 'm' // data that goes on in the next record
+	recordEnd  byte = 'e'
+)
+
+// appendJSON appends a record that carries v.
+func appendJSON(dst []byte, kind byte, v any) []byte {
+	body, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("internal error: %T: %v", v, err)) // Head and End always marshal
+	}
+	return appendRecord(dst, kind, body)
+}
+
+// An assembler makes messages of the records of consecutive packets.
+type assembler struct {
+	data []byte // the beginning of a Data whose rest is to come
+}
+
+// messages reads the records of the next packet.
+func (a *assembler) messages(dst []Message, records []byte) ([]Message, error) {
+	for len(records) > 0 {
+		kind, body, rest, err := cutRecord(records)
+		if err != nil {
+			return dst, err
+		}
+		m, err := a.message(kind, body)
+		if err != nil {
+			return dst, err
+		}
+		if m != nil {
+			dst = append(dst, m)
+		}
+		records = rest
+	}
+	return dst, nil
+}
+
+func (a *assembler) message(kind byte, body []byte) (Message, error) {
+	switch kind {
+	case recordMore:
+		a.data = append(a.data, body...)
+		return nil, nil // the rest is to come
+	case recordData:
+		if a.data != nil {
+			body, a.data = append(a.data, body...), nil
+		}
+		return Data(body), nil
+	case recordHead:
+		a.data = nil
+		var h Head
+		err := json.Unmarshal(body, &h)
+		return h, err
+	case recordEnd:
+		var e End
+		err := json.Unmarshal(body, &e)
+		return e, err
+	default:
+		return nil, fmt.Errorf("record of kind %q", kind)
+	}
+}

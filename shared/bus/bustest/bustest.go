@@ -1,0 +1,77 @@
+// Package bustest runs a real NATS server inside a test process, with the
+// streams that package bus expects. It is for tests only; package broker runs
+// NATS for the program.
+package bustest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/offbeat-studio/allama/shared/bus"
+)
+
+// Start runs a server without a TCP port until the test ends, with queues for
+// the providers. AckWait is how long a job of a dead worker rests.
+func Start(t testing.TB, ackWait time.Duration, providers ...string) *server.Server {
+	t.Helper()
+	s, err := server.NewServer(&server.Options{
+		DontListen: true, JetStream: true, StoreDir: t.TempDir(),
+		NoLog: true, NoSigs: true, NoFastProducerStall: true,
+	})
+	if err != nil {
+		t.Fatalf("start NATS: %v", err)
+	}
+	s.Start()
+	if !s.ReadyForConnections(10 * time.Second) {
+		t.Fatal("NATS is not ready after 10s")
+	}
+	t.Cleanup(func() {
+		s.Shutdown()
+		s.WaitForShutdown()
+	})
+	AddQueues(t, Connect(t, s), ackWait, providers...)
+	return s
+}
+
+// Connect returns a connection to s that is closed when the test ends.
+func Connect(t testing.TB, s *server.Server) *nats.Conn {
+	t.Helper()
+	nc, err := bus.Connect(bus.Server{}, t.Name(), nil, nats.InProcessServer(s))
+	if err != nil {
+		t.Fatalf("connect to NATS: %v", err)
+	}
+	t.Cleanup(nc.Close)
+	return nc
+}
+
+// AddQueues sets up the job stream, in memory, and queues for the providers.
+func AddQueues(t testing.TB, nc *nats.Conn, ackWait time.Duration, providers ...string) {
+	t.Helper()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatalf("open JetStream: %v", err)
+	}
+	streams := []jetstream.StreamConfig{
+		{Name: bus.StreamJobs, Subjects: []string{"allama.jobs.*"}, Retention: jetstream.WorkQueuePolicy, Storage: jetstream.MemoryStorage, Duplicates: 2 * time.Minute},
+		{Name: bus.StreamUsage, Subjects: []string{"allama.usage.*"}, Storage: jetstream.MemoryStorage},
+		{Name: bus.StreamDLQ, Subjects: []string{"allama.dlq.*"}, Storage: jetstream.MemoryStorage},
+	}
+	for _, config := range streams {
+		if _, err := js.CreateOrUpdateStream(t.Context(), config); err != nil {
+			t.Fatalf("create stream %s: %v", config.Name, err)
+		}
+	}
+	for _, p := range providers {
+		_, err := js.CreateOrUpdateConsumer(t.Context(), bus.StreamJobs, jetstream.ConsumerConfig{
+			Durable: bus.Consumer(p), FilterSubject: bus.SubjectJobs(p),
+			AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, MaxAckPending: 20_000,
+		})
+		if err != nil {
+			t.Fatalf("create queue of %s: %v", p, err)
+		}
+	}
+}

@@ -1,0 +1,111 @@
+package bus
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// An Encoding says in which language the body of a job and its answer are.
+type Encoding string
+
+// The encodings.
+const (
+	Native    Encoding = "native"    // the wire form of Job.Dialect, on both ways
+	Canonical Encoding = "canonical" // package llm: a Request in JSON, and lines of events
+)
+
+// A Job is one call, as it travels to a worker.
+type Job struct {
+	Request   string   // the call's id, from [NewID]
+	Provider  string   // who shall serve it
+	Model     string   // as the provider names it
+	Encoding  Encoding // of Body and of the answer
+	Dialect   string   // the client's; it is the upstream's too where Encoding is Native
+	Operation string   // the client's operation, such as chat/completions
+	Stream    bool     // whether the client wants the answer as a stream
+	Body      []byte
+
+	// Deadline is when the owner stops waiting; zero for never. It travels as
+	// the time that remains, so clocks need not agree.
+	Deadline time.Time
+
+	attempt int // from 1, set for workers
+}
+
+// Attempt is the number of the attempt that a worker was granted, from 1.
+func (j *Job) Attempt() int { return j.attempt }
+
+// The headers of a job. The owner's address has to travel in one, for
+// JetStream uses the reply subject of what it delivers for acknowledgements.
+const (
+	headerVersion   = "Allama-Version"
+	headerOwner     = "Allama-Owner"
+	headerRequest   = "Allama-Request"
+	headerModel     = "Allama-Model"
+	headerEncoding  = "Allama-Encoding"
+	headerDialect   = "Allama-Dialect"
+	headerOperation = "Allama-Operation"
+	headerStream    = "Allama-Stream"
+	headerHeld      = "Allama-Held" // the size of a body that stays with the owner
+)
+
+// message returns the job as a message for JetStream. Each publication with
+// the same number is the same message to it.
+func (j *Job) message(owner string, publication int) *nats.Msg {
+	m := nats.NewMsg(SubjectJobs(j.Provider))
+	m.Header = nats.Header{
+		nats.MsgIdHdr:   {j.Request + "-" + strconv.Itoa(publication)},
+		headerVersion:   {strconv.Itoa(Version)},
+		headerOwner:     {owner},
+		headerRequest:   {j.Request},
+		headerModel:     {j.Model},
+		headerEncoding:  {string(j.Encoding)},
+		headerDialect:   {j.Dialect},
+		headerOperation: {j.Operation},
+	}
+	if j.Stream {
+		m.Header[headerStream] = []string{"1"}
+	}
+	if len(j.Body) > inlineBody {
+		m.Header[headerHeld] = []string{strconv.Itoa(len(j.Body))}
+	} else {
+		m.Data = j.Body
+	}
+	return m
+}
+
+// parseJob reads a job message of a provider; held is the size of the body
+// that the owner still has, 0 when the job has it.
+func parseJob(provider string, h nats.Header, data []byte) (j *Job, owner string, held int, err error) {
+	get := func(key string) string {
+		if v := h[key]; len(v) > 0 {
+			return v[0]
+		}
+		return ""
+	}
+	if v := get(headerVersion); v != strconv.Itoa(Version) {
+		return nil, "", 0, fmt.Errorf("job of protocol version %q, want %d", v, Version)
+	}
+	j = &Job{
+		Request: get(headerRequest), Provider: provider, Model: get(headerModel),
+		Encoding: Encoding(get(headerEncoding)), Dialect: get(headerDialect),
+		Operation: get(headerOperation), Stream: get(headerStream) != "", Body: data,
+	}
+	owner = get(headerOwner)
+	if !isToken(owner) || !isToken(j.Request) {
+		return nil, "", 0, fmt.Errorf("job without owner or request")
+	}
+	if size := get(headerHeld); size != "" {
+		held, err = strconv.Atoi(size)
+		if err != nil || held <= 0 {
+			return nil, "", 0, fmt.Errorf("job with a held body of size %q", size)
+		}
+	}
+	return j, owner, held, nil
+}
+
+// isToken says whether s can stand in a subject as it is.
+func isToken(s string) bool { return s != "" && token(s) == s }

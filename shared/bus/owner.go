@@ -1,0 +1,220 @@
+package bus
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/offbeat-studio/allama/shared/llm"
+)
+
+// OwnerOptions tune an [Owner]. The zero value is ready to use.
+type OwnerOptions struct {
+	Timing      Timing
+	MaxAttempts int          // leases for one call, all workers together; default 2
+	Local       *Local       // set where workers run in the same process
+	Logger      *slog.Logger // default: discard
+}
+
+// An Owner makes calls and waits for their answers. It has one subscription
+// for all of them. It is safe for concurrent use.
+type Owner struct {
+	id       string
+	nc       *nats.Conn
+	options  OwnerOptions
+	log      *slog.Logger
+	subs     []*nats.Subscription
+	presence presenceTable
+
+	mu    sync.Mutex
+	calls map[string]*Call
+	link  link
+}
+
+// NewOwner subscribes to answers and to the presence of workers. [Owner.Run]
+// must run while calls are made.
+func NewOwner(nc *nats.Conn, options OwnerOptions) (*Owner, error) {
+	options.Timing = options.Timing.withDefaults()
+	options.MaxAttempts = cmp.Or(options.MaxAttempts, 2)
+	o := &Owner{
+		id: NewID(), nc: nc, options: options,
+		log:   cmp.Or(options.Logger, slog.New(slog.DiscardHandler)),
+		calls: map[string]*Call{},
+		link:  link{up: nc.IsConnected(), since: time.Now()},
+	}
+	o.presence.absent, o.presence.since = options.Timing.Absent, time.Now()
+	for subject, handle := range map[string]nats.MsgHandler{
+		subjectsResp(o.id): o.receive,
+		subjectsPresence:   o.presence.receive,
+	} {
+		sub, err := nc.Subscribe(subject, handle)
+		if err != nil {
+			return nil, fmt.Errorf("subscribe to %s: %w", subject, err)
+		}
+		if err := sub.SetPendingLimits(-1, 256<<20); err != nil {
+			return nil, fmt.Errorf("set limits of %s: %w", subject, err)
+		}
+		o.subs = append(o.subs, sub)
+	}
+	options.Local.add(o)
+	return o, nil
+}
+
+// Run watches over the calls until ctx is done. Calls that are still open then
+// fail.
+func (o *Owner) Run(ctx context.Context) error {
+	changes := o.nc.StatusChanged(nats.CONNECTED, nats.RECONNECTING, nats.DISCONNECTED, nats.CLOSED)
+	defer o.nc.RemoveStatusListener(changes)
+	o.setLink(o.nc.IsConnected(), time.Now())
+	tick := time.NewTicker(o.options.Timing.Heartbeat / 4)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			o.close()
+			return nil
+		case status := <-changes:
+			o.setLink(status == nats.CONNECTED, time.Now())
+		case now := <-tick.C:
+			link := o.linkState()
+			for _, c := range o.open() {
+				c.tick(now, link)
+			}
+		}
+	}
+}
+
+// Call publishes a job and returns at once; [Call.Batches] waits for the
+// answer. The caller must range over it, or close the call. It fails with an
+// [*llm.Error] when nobody can serve the job now.
+func (o *Owner) Call(j Job) (*Call, error) {
+	now := time.Now()
+	link := o.linkState()
+	if !link.up && now.Sub(link.since) > o.options.Timing.Outage/2 {
+		return nil, errBusDown
+	}
+	if link.settled(now, o.options.Timing.Absent) && o.presence.none(j.Provider, now) {
+		return nil, errNoWorker(j.Provider)
+	}
+	c := newCall(o, j, now)
+	o.mu.Lock()
+	o.calls[j.Request] = c
+	o.mu.Unlock()
+	c.publish(now)
+	return c, nil
+}
+
+// Workers says how many workers serve the provider, as far as is known.
+func (o *Owner) Workers(provider string) int { return o.presence.count(provider, time.Now()) }
+
+// Connected says whether the bus is there, and since when.
+func (o *Owner) Connected() (up bool, since time.Time) {
+	l := o.linkState()
+	return l.up, l.since
+}
+
+func (o *Owner) receive(m *nats.Msg) {
+	request := m.Subject[strings.LastIndexByte(m.Subject, '.')+1:]
+	o.mu.Lock()
+	c := o.calls[request]
+	o.mu.Unlock()
+	if c != nil {
+		c.receive(m)
+		return
+	}
+	if m.Reply != "" && len(m.Data) > 0 && m.Data[0] != '{' {
+		o.send(m.Reply, encodeDenial(deniedGone))
+	}
+}
+
+// send publishes without caring whether it arrives: whatever matters is said
+// again.
+func (o *Owner) send(subject string, data []byte) {
+	if err := o.nc.Publish(subject, data); err != nil {
+		o.log.Debug("publish", slog.String("subject", subject), slog.Any("error", err))
+	}
+}
+
+func (o *Owner) open() []*Call {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	calls := make([]*Call, 0, len(o.calls))
+	for _, c := range o.calls {
+		calls = append(calls, c)
+	}
+	return calls
+}
+
+func (o *Owner) forget(c *Call) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.calls, c.job.Request)
+}
+
+func (o *Owner) close() {
+	o.options.Local.remove(o)
+	for _, c := range o.open() {
+		c.fail(errStopped)
+	}
+	for _, sub := range o.subs {
+		if err := sub.Unsubscribe(); err != nil {
+			o.log.Debug("unsubscribe", slog.Any("error", err))
+		}
+	}
+}
+
+func (o *Owner) setLink(up bool, now time.Time) {
+	o.mu.Lock()
+	back := up && !o.link.up
+	if up != o.link.up {
+		o.link = link{up: up, since: now}
+	}
+	o.mu.Unlock()
+	if !back {
+		return
+	}
+	for _, c := range o.open() {
+		c.reconnected(now)
+	}
+}
+
+func (o *Owner) linkState() link {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.link
+}
+
+// A link is the state of the connection to the bus.
+type link struct {
+	up    bool
+	since time.Time
+}
+
+// settled says whether the connection has stood long enough for the absence of
+// a message to mean something.
+func (l link) settled(now time.Time, long time.Duration) bool {
+	return l.up && now.Sub(l.since) > long
+}
+
+var (
+	errBusDown  = &llm.Error{Code: llm.CodeOverloaded, Message: "the job queue is not reachable; try again shortly", RetryAfter: 5 * time.Second}
+	errFull     = &llm.Error{Code: llm.CodeOverloaded, Message: "server busy, please try again.  maximum pending requests exceeded", RetryAfter: 2 * time.Second}
+	errStopped  = &llm.Error{Code: llm.CodeOverloaded, Message: "allama is shutting down", RetryAfter: time.Second}
+	errDeadline = &llm.Error{Code: llm.CodeTimeout, Message: "the answer did not come in time"}
+	errLost     = &llm.Error{Code: llm.CodeInterrupted, Message: "stream interrupted: the worker was lost"}
+	errGap      = &llm.Error{Code: llm.CodeInterrupted, Message: "stream interrupted: a part of the answer was lost"}
+	errAttempts = &llm.Error{Code: llm.CodeUpstream, Message: "the workers that served the call were lost"}
+)
+
+func errNoWorker(provider string) *llm.Error {
+	return &llm.Error{
+		Code: llm.CodeOverloaded, RetryAfter: 5 * time.Second,
+		Message: fmt.Sprintf("no worker is running for provider %q", provider),
+	}
+}

@@ -1,0 +1,404 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/offbeat-studio/allama/shared/llm"
+)
+
+// The causes for which an attempt's context is done.
+var (
+	errCancelled = errors.New("the owner does not wait any more")
+	errNoOwner   = errors.New("the owner is gone")
+)
+
+// A Reply is the way of an answer back to the owner. Its methods are for one
+// goroutine, the handler's.
+type Reply struct {
+	worker  *Worker
+	job     *Job
+	owner   string
+	subject string
+	attempt string
+	msg     jetstream.Msg
+	answers chan *nats.Msg // to hello and to fetches
+	room    chan struct{}  // the window has shrunk
+
+	head, data []byte // records that wait for Flush
+
+	mu      sync.Mutex
+	send    sender
+	cancel  context.CancelCauseFunc // nil while not running
+	refused uint32                  // a fence that was cancelled before its attempt ran; 0: none
+	inQueue time.Time               // the last sign of life to JetStream
+}
+
+func newReply(w *Worker, j *Job, owner string, m jetstream.Msg) *Reply {
+	return &Reply{
+		worker: w, job: j, owner: owner, msg: m, attempt: NewID(),
+		subject: subjectResp(owner, j.Provider, j.Request),
+		answers: make(chan *nats.Msg, 1),
+		room:    make(chan struct{}, 1),
+		send:    sender{timing: w.options.Timing},
+		inQueue: time.Now(),
+	}
+}
+
+// Head opens the answer; it is sent with what follows.
+func (r *Reply) Head(h Head) { r.head = appendJSON(r.head, recordHead, h) }
+
+// Data adds a piece of the answer, which the owner gets as one [Data] or as a
+// part of one. It is sent by the next Flush, or at once when much has come
+// together. The error is why the answer is not wanted any more.
+func (r *Reply) Data(ctx context.Context, p []byte) error {
+	r.data = append(r.data, p...)
+	if len(r.data) < packetSize {
+		return nil
+	}
+	return r.Flush(ctx)
+}
+
+// Flush sends what was added. It blocks while the owner is behind.
+func (r *Reply) Flush(ctx context.Context) error {
+	if len(r.head)+len(r.data) == 0 {
+		return context.Cause(ctx)
+	}
+	return r.flush(ctx, nil)
+}
+
+// flush sends what was added, in as many packets as it takes, and the tail
+// with the last of them.
+func (r *Reply) flush(ctx context.Context, tail []byte) error {
+	data := r.data
+	for len(data) > packetSize {
+		if err := r.waitForRoom(ctx); err != nil {
+			return err
+		}
+		r.publish(appendRecord(r.takeHead(), recordMore, data[:packetSize]))
+		data = data[packetSize:]
+	}
+	if err := r.waitForRoom(ctx); err != nil {
+		return err
+	}
+	records := r.takeHead()
+	if len(data) > 0 {
+		records = appendRecord(records, recordData, data)
+	}
+	r.publish(append(records, tail...))
+	r.data = r.data[:0]
+	return nil
+}
+
+func (r *Reply) takeHead() []byte {
+	head := r.head
+	r.head = nil
+	return head
+}
+
+// Expect says that the handler is about to wait for the upstream, for d at
+// most. Writing to the reply ends the waiting.
+func (r *Reply) Expect(d time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.send.progress(d, time.Now())
+}
+
+func (r *Reply) publish(records []byte) {
+	now := time.Now()
+	r.mu.Lock()
+	r.send.progress(r.worker.options.Stall, now)
+	message, probe := r.send.send(records, now)
+	r.mu.Unlock()
+	if probe {
+		r.worker.request(r.subject, r.attempt, message)
+	} else {
+		r.worker.send(r.subject, message)
+	}
+}
+
+func (r *Reply) waitForRoom(ctx context.Context) error {
+	for {
+		r.mu.Lock()
+		full := r.send.full()
+		if full {
+			r.send.progress(time.Hour, time.Now()) // the owner's silence is watched elsewhere
+		}
+		r.mu.Unlock()
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if !full {
+			return nil
+		}
+		select {
+		case <-r.room:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// fate is what becomes of a job that was fetched.
+type fate int
+
+const (
+	leased     fate = iota // it may run
+	refused                // it must not run
+	unanswered             // nobody knows; it goes back into the queue
+)
+
+// lease asks the owner for the permission to run, and for the body.
+func (r *Reply) lease(delivery uint64, held int) (fate, error) {
+	w := r.worker
+	r.send.expect = time.Now().Add(w.options.Stall)
+	h := hello{Version: Version, Attempt: r.attempt, Worker: w.id, Delivery: delivery}
+	m, err := r.ask(encodeJSON(kindHello, h))
+	switch {
+	case errors.Is(err, errNoOwner):
+		return refused, err
+	case err != nil:
+		return unanswered, err
+	case m.Data[0] != kindGrant:
+		return refused, errors.New(string(m.Data[1:]))
+	}
+	var g grant
+	if err := json.Unmarshal(m.Data[1:], &g); err != nil {
+		return refused, fmt.Errorf("read grant: %w", err)
+	}
+	now := time.Now()
+	r.mu.Lock()
+	r.send.start(g.Fence, now)
+	r.mu.Unlock()
+	r.job.attempt = int(g.Fence)
+	if g.Remaining > 0 {
+		r.job.Deadline = now.Add(time.Duration(g.Remaining) * time.Millisecond)
+	}
+	if held > 0 {
+		if err := r.fetchBody(held); err != nil {
+			return unanswered, err
+		}
+	}
+	return leased, nil
+}
+
+// ask sends a request to the owner and waits for its answer.
+func (r *Reply) ask(data []byte) (*nats.Msg, error) {
+	r.worker.request(r.subject, r.attempt, data)
+	t := time.NewTimer(r.worker.options.Timing.Hello)
+	defer t.Stop()
+	select {
+	case m := <-r.answers:
+		if len(m.Data) == 0 {
+			return nil, errNoOwner // no responders
+		}
+		return m, nil
+	case <-t.C:
+		return nil, errors.New("no answer from the owner")
+	}
+}
+
+// fetchBody takes the body that the owner has held back.
+func (r *Reply) fetchBody(size int) error {
+	if body, ok := r.worker.options.Local.body(r.owner, r.job.Request, r.send.fence); ok {
+		r.job.Body = body
+		return nil
+	}
+	body := make([]byte, 0, size)
+	for len(body) < size {
+		piece, err := r.fetchPiece(uint64(len(body)))
+		if err != nil {
+			return fmt.Errorf("fetch body: %w", err)
+		}
+		body = append(body, piece...)
+	}
+	r.job.Body = body
+	return nil
+}
+
+func (r *Reply) fetchPiece(offset uint64) ([]byte, error) {
+	request := numbered{kind: kindFetch, fence: r.send.fence, n: offset}.encode()
+	var err error
+	for range 3 {
+		var m *nats.Msg
+		if m, err = r.ask(request); err != nil {
+			continue
+		}
+		p, perr := parseNumbered(m.Data)
+		if perr != nil || p.kind != kindPiece || len(p.body) == 0 {
+			return nil, errors.New("refused by the owner")
+		}
+		if p.n == offset {
+			return p.body, nil
+		}
+	}
+	return nil, err
+}
+
+// run performs the job and ends the answer.
+func (r *Reply) run(ctx context.Context) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if !r.job.Deadline.IsZero() {
+		var stop context.CancelFunc
+		ctx, stop = context.WithDeadlineCause(ctx, r.job.Deadline, errDeadline)
+		defer stop()
+	}
+	r.mu.Lock()
+	r.cancel = cancel
+	r.send.progress(r.worker.options.Stall, time.Now())
+	refused := r.refused == r.send.fence
+	r.mu.Unlock()
+	if refused {
+		cancel(errCancelled)
+	}
+	began := time.Now()
+	end := r.handle(ctx)
+	if cause := context.Cause(ctx); cause != nil {
+		end = overridden(end, cause)
+	}
+	r.finish(ctx, end)
+	r.worker.report(r.job, end, began)
+}
+
+// handle calls the handler; a panic there is a failure of this job alone.
+func (r *Reply) handle(ctx context.Context) (end End) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.worker.log.Error("handler panicked", slog.String("request", r.job.Request),
+				slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+			end = End{Error: &llm.Error{Code: llm.CodeInternal, Message: "internal error"}}
+		}
+	}()
+	return r.worker.handle(ctx, r.job, r)
+}
+
+// overridden replaces an error that comes of the context by its cause.
+func overridden(end End, cause error) End {
+	switch {
+	case end.Error == nil: // it came to its end all the same
+	case errors.Is(cause, errShutdown):
+		end.Error = &llm.Error{Code: llm.CodeInterrupted, Message: "stream interrupted: the worker is shutting down"}
+	case errors.Is(cause, errDeadline):
+		end.Error = errDeadline
+	}
+	return end
+}
+
+// finish sends the last packet, with whatever still waits, and takes the job
+// off the queue.
+func (r *Reply) finish(ctx context.Context, end End) {
+	if err := r.flush(ctx, appendJSON(nil, recordEnd, end)); err != nil {
+		if end.Error == nil {
+			end.Error = &llm.Error{Code: llm.CodeInterrupted, Message: "stream interrupted"}
+		}
+		r.publish(appendJSON(nil, recordEnd, end)) // the owner may still listen
+	}
+	r.mu.Lock()
+	r.send.ended = true
+	r.mu.Unlock()
+	r.worker.settle(r.msg.Ack)
+}
+
+// kept is the size of the packets that may have to be sent again.
+func (r *Reply) kept() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.send.ended {
+		return 0
+	}
+	return r.send.size
+}
+
+// receive takes an owner's answer, or the server's word that there is no
+// owner.
+func (r *Reply) receive(m *nats.Msg) {
+	r.mu.Lock()
+	running := r.cancel != nil
+	r.mu.Unlock()
+	if !running {
+		select {
+		case r.answers <- m:
+		default: // an answer that came too late
+		}
+		return
+	}
+	switch {
+	case len(m.Data) == 0:
+		r.cancel(errNoOwner)
+	case m.Data[0] == kindDeny:
+		r.cancel(errCancelled)
+	default:
+		if msg, err := parseNumbered(m.Data); err == nil {
+			r.control(msg)
+		}
+	}
+}
+
+// control takes an owner's word about the running attempt.
+func (r *Reply) control(msg numbered) {
+	now := time.Now()
+	r.mu.Lock()
+	if r.cancel == nil || msg.fence != r.send.fence {
+		if r.cancel == nil && msg.kind == kindCancel {
+			r.refused = msg.fence
+		}
+		r.mu.Unlock()
+		return
+	}
+	var again [][]byte
+	switch msg.kind {
+	case kindAck:
+		r.send.ack(msg.n, now)
+	case kindResend:
+		again = r.send.resend(msg.n, now)
+	case kindCancel:
+		defer r.cancel(errCancelled)
+	}
+	r.mu.Unlock()
+	for _, data := range again {
+		r.worker.send(r.subject, data)
+	}
+	select {
+	case r.room <- struct{}{}:
+	default:
+	}
+}
+
+// tick is called a few times a second: it gives signs of life to the owner and
+// to JetStream.
+func (r *Reply) tick(now time.Time) {
+	timing := r.worker.options.Timing
+	r.mu.Lock()
+	if r.cancel == nil || r.send.ended {
+		r.mu.Unlock()
+		return
+	}
+	if !r.worker.nc.IsConnected() && now.Sub(r.send.heard) < 2*timing.OwnerLost {
+		r.mu.Unlock()
+		return // the owner is not to blame for its silence
+	}
+	sign, lost := r.send.tick(now)
+	queue := r.send.working(now) && now.Sub(r.inQueue) >= timing.Presence
+	if queue {
+		r.inQueue = now
+	}
+	r.mu.Unlock()
+	switch {
+	case lost:
+		r.cancel(errNoOwner)
+	case sign != nil:
+		r.worker.request(r.subject, r.attempt, sign)
+	}
+	if queue {
+		r.worker.settle(r.msg.InProgress)
+	}
+}

@@ -1,0 +1,60 @@
+package bus
+
+import "strings"
+
+// The streams and buckets that the broker sets up.
+const (
+	StreamJobs  = "JOBS"  // work queue: subjects allama.jobs.<provider>, one durable consumer per provider, see [Consumer]
+	StreamUsage = "USAGE" // one event per attempt: allama.usage.<provider>
+	StreamDLQ   = "DLQ"   // jobs that no worker survives: allama.dlq.<provider>
+
+	BucketCatalog = "catalog" // snapshots of the catalog
+	BucketConfig  = "config"  // snapshots of the configuration
+)
+
+// SubjectJobs is where the jobs of a provider are published.
+func SubjectJobs(provider string) string { return "allama.jobs." + token(provider) }
+
+// SubjectUsage is where a provider's workers report what an attempt used.
+func SubjectUsage(provider string) string { return "allama.usage." + token(provider) }
+
+// SubjectDLQ is where jobs go that were given up.
+func SubjectDLQ(provider string) string { return "allama.dlq." + token(provider) }
+
+// Consumer is the name of the durable consumer of [StreamJobs] that all
+// workers of a provider share.
+func Consumer(provider string) string { return token(provider) }
+
+func subjectResp(owner, provider, request string) string {
+	return "allama.resp." + owner + "." + token(provider) + "." + request
+}
+
+func subjectCtl(provider, request string) string {
+	return "allama.ctl." + token(provider) + "." + request
+}
+
+func subjectPresence(provider, worker string) string {
+	return "allama.presence." + token(provider) + "." + worker
+}
+
+// What an owner and a worker listen to.
+func subjectsResp(owner string) string   { return "allama.resp." + owner + ".*.*" }
+func subjectsCtl(provider string) string { return "allama.ctl." + token(provider) + ".*" }
+
+const subjectsPresence = "allama.presence.*.*"
+
+// token makes one subject token of a name: whatever NATS gives a meaning to,
+// or that does not print, becomes =XX in hexadecimal.
+func token(name string) string {
+	const hex = "0123456789ABCDEF"
+	var out strings.Builder
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c <= ' ' || c >= 0x7f || strings.IndexByte("=.*>/\\", c) >= 0:
+			out.Write([]byte{'=', hex[c>>4], hex[c&15]})
+		default:
+			out.WriteByte(c)
+		}
+	}
+	return out.String()
+}

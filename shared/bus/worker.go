@@ -1,0 +1,219 @@
+package bus
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// A Handler performs a job: it writes the answer to r and returns how it
+// ended. Its context is done when the owner does not want the answer any more,
+// when the job's deadline is over, or when the worker must stop.
+type Handler func(ctx context.Context, j *Job, r *Reply) End
+
+// WorkerOptions tune a [Worker]. The zero value is ready to use.
+type WorkerOptions struct {
+	Timing      Timing
+	Concurrency int           // jobs at once; default 1024
+	Stall       time.Duration // longest time for which a handler neither writes nor says that it waits; default 30s
+	Grace       time.Duration // how long running jobs may go on when the worker stops; default 30s
+	Local       *Local        // set where owners run in the same process
+	Logger      *slog.Logger  // default: discard
+}
+
+// A Worker performs the jobs of one provider.
+type Worker struct {
+	id       string
+	provider string
+	nc       *nats.Conn
+	js       jetstream.JetStream
+	options  WorkerOptions
+	log      *slog.Logger
+	handle   Handler
+	inbox    string // its replies come to subjects below it
+	slots    chan struct{}
+	running  sync.WaitGroup
+	stop     context.CancelCauseFunc // cancels the running jobs
+
+	mu       sync.Mutex
+	replies  map[string]*Reply // by attempt
+	lingered int               // bytes kept of ended answers
+}
+
+// NewWorker returns a worker for a provider's jobs; [Worker.Run] starts it.
+func NewWorker(nc *nats.Conn, provider string, options WorkerOptions, h Handler) (*Worker, error) {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("open JetStream: %w", err)
+	}
+	options.Timing = options.Timing.withDefaults()
+	options.Concurrency = cmp.Or(options.Concurrency, 1024)
+	options.Stall = cmp.Or(options.Stall, 30*time.Second)
+	options.Grace = cmp.Or(options.Grace, 30*time.Second)
+	log := cmp.Or(options.Logger, slog.New(slog.DiscardHandler))
+	id := NewID()
+	return &Worker{
+		id: id, provider: provider, nc: nc, js: js, options: options, handle: h,
+		log:     log.With(slog.String("provider", provider)),
+		inbox:   nc.NewInbox(),
+		slots:   make(chan struct{}, options.Concurrency),
+		replies: map[string]*Reply{},
+	}, nil
+}
+
+// Run takes and performs jobs until ctx is done. It then takes no more, lets
+// the running ones end within the grace, and cancels the rest.
+func (w *Worker) Run(ctx context.Context) error {
+	subs, err := w.subscribe()
+	if err != nil {
+		return err
+	}
+	defer func() {
+		for _, sub := range subs {
+			if err := sub.Unsubscribe(); err != nil {
+				w.log.Debug("unsubscribe", slog.Any("error", err))
+			}
+		}
+	}()
+	jobs, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	w.stop = cancel
+	watch, stopWatch := context.WithCancel(jobs)
+	var watchers sync.WaitGroup
+	watchers.Go(func() { w.watch(watch, ctx) })
+	w.fetch(ctx, jobs)
+	w.drain()
+	stopWatch()
+	watchers.Wait()
+	cancel(nil)
+	return nil
+}
+
+func (w *Worker) subscribe() ([]*nats.Subscription, error) {
+	var subs []*nats.Subscription
+	for subject, handle := range map[string]nats.MsgHandler{
+		w.inbox + ".*":          w.receive,
+		subjectsCtl(w.provider): w.control,
+	} {
+		sub, err := w.nc.Subscribe(subject, handle)
+		if err != nil {
+			return nil, fmt.Errorf("subscribe to %s: %w", subject, err)
+		}
+		subs = append(subs, sub)
+	}
+	return subs, nil
+}
+
+// errShutdown is why running jobs are cancelled when the worker stops.
+var errShutdown = errors.New("the worker is shutting down")
+
+// drain waits for the running jobs, for the length of the grace, and then
+// cancels them.
+func (w *Worker) drain() {
+	done := make(chan struct{})
+	go func() {
+		w.running.Wait()
+		close(done)
+	}()
+	grace := time.NewTimer(w.options.Grace)
+	defer grace.Stop()
+	select {
+	case <-done:
+	case <-grace.C:
+		w.stop(errShutdown)
+		<-done
+	}
+}
+
+// watch gives signs of life until ctx is done: of the worker, and of each
+// attempt. Once taking is done the worker says that it takes no more jobs.
+func (w *Worker) watch(ctx, taking context.Context) {
+	tick := time.NewTicker(w.options.Timing.Heartbeat / 4)
+	defer tick.Stop()
+	w.present(false)
+	said := time.Now()
+	leaving := taking.Done()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-leaving:
+			leaving = nil
+			w.present(true)
+		case now := <-tick.C:
+			if leaving != nil && now.Sub(said) >= w.options.Timing.Presence {
+				said = now
+				w.present(false)
+			}
+			for _, r := range w.open() {
+				r.tick(now)
+			}
+		}
+	}
+}
+
+func (w *Worker) present(leaving bool) {
+	p := presence{Capacity: w.options.Concurrency, InFlight: len(w.slots), Leaving: leaving}
+	data, err := json.Marshal(p)
+	if err != nil {
+		panic(fmt.Sprintf("internal error: %v", err)) // numbers always marshal
+	}
+	w.send(subjectPresence(w.provider, w.id), data)
+}
+
+func (w *Worker) open() []*Reply {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	replies := make([]*Reply, 0, len(w.replies))
+	for _, r := range w.replies {
+		replies = append(replies, r)
+	}
+	return replies
+}
+
+// receive takes an owner's answer to an attempt.
+func (w *Worker) receive(m *nats.Msg) {
+	w.mu.Lock()
+	r := w.replies[m.Subject[strings.LastIndexByte(m.Subject, '.')+1:]]
+	w.mu.Unlock()
+	if r != nil {
+		r.receive(m)
+	}
+}
+
+// control takes an owner's word about a request. It may have been meant for
+// another worker.
+func (w *Worker) control(m *nats.Msg) {
+	request := m.Subject[strings.LastIndexByte(m.Subject, '.')+1:]
+	msg, err := parseNumbered(m.Data)
+	if err != nil {
+		return
+	}
+	for _, r := range w.open() {
+		if r.job.Request == request {
+			r.control(msg)
+		}
+	}
+}
+
+func (w *Worker) send(subject string, data []byte) {
+	if err := w.nc.Publish(subject, data); err != nil {
+		w.log.Debug("publish", slog.String("subject", subject), slog.Any("error", err))
+	}
+}
+
+// request publishes a message to which the owner answers to the attempt's
+// inbox.
+func (w *Worker) request(subject, attempt string, data []byte) {
+	if err := w.nc.PublishRequest(subject, w.inbox+"."+attempt, data); err != nil {
+		w.log.Debug("publish", slog.String("subject", subject), slog.Any("error", err))
+	}
+}
