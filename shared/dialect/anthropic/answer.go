@@ -1,0 +1,78 @@
+package anthropic
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+
+	"github.com/offbeat-studio/allama/shared/llm"
+	"github.com/offbeat-studio/allama/shared/rawjson"
+)
+
+// Whole writes an answer that is not streamed.
+func (e *encoder) Whole(r *llm.Response) ([]byte, error) {
+	out := e.answer(r.ID)
+	for _, b := range r.Content {
+		if t, ok := b.(llm.Thinking); ok && t.Signature == "" {
+			seen := sha256.New()
+			seen.Write([]byte(t.Text))
+			t.Signature = signatureOf(seen)
+			b = t
+		}
+		wire, ok := writeBlock(b)
+		if !ok {
+			continue
+		}
+		text, err := rawjson.Marshal(wire)
+		if err != nil {
+			return nil, fmt.Errorf("write block: %w", err)
+		}
+		out.Content = append(out.Content, text)
+	}
+	end := endingOf(r.Finish)
+	out.StopReason, out.StopSequence = end.StopReason, end.StopSequence
+	var known llm.Usage
+	if r.Usage != nil {
+		known = *r.Usage
+	}
+	out.Usage = writeUsage(known)
+	return rawjson.Marshal(out)
+}
+
+// Whole reads an answer that is not streamed.
+func (Client) Whole(_ string, body []byte) (*llm.Response, error) {
+	var in struct {
+		answer
+		Error json.RawMessage `json:"error"`
+	}
+	err := json.Unmarshal(body, &in)
+	switch {
+	case in.Type == "error" || in.Content == nil && !absent(in.Error):
+		return nil, failure(0, body)
+	case err != nil:
+		return nil, malformed(err)
+	case in.Content == nil:
+		return nil, malformed(fmt.Errorf("no content in %.200s", body))
+	}
+	out := &llm.Response{ID: in.ID, Model: in.Model}
+	calls := false
+	for i, raw := range in.Content {
+		var r reader
+		block, err := r.block(fmt.Sprintf("content.%d", i), raw)
+		if err != nil {
+			return nil, malformed(err)
+		}
+		if _, ok := block.(llm.ToolCall); ok {
+			calls = true
+		}
+		out.Content = append(out.Content, block)
+	}
+	end := ending{StopReason: in.StopReason, StopSequence: in.StopSequence}
+	out.Finish = end.finish(calls, in.Usage.read())
+	return out, nil
+}
+
+// malformed is the error for an answer that does not follow the protocol.
+func malformed(err error) *llm.Error {
+	return &llm.Error{Code: llm.CodeUpstream, Message: "the upstream's answer could not be read", Err: err}
+}

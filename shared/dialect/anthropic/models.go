@@ -1,0 +1,84 @@
+package anthropic
+
+import "strings"
+
+// thinkingStyle says how a model is asked to think.
+type thinkingStyle int
+
+const (
+	thinksNot      thinkingStyle = iota
+	thinksByBudget               // thinking of type enabled, with a number of tokens
+	thinksByEffort               // thinking of type adaptive, with a word
+)
+
+// samplingRule says which sampling parameters a model takes.
+type samplingRule int
+
+const (
+	samplesFreely samplingRule = iota
+	samplesOnce                // temperature or top_p, not both
+	samplesNot                 // none: they are refused
+)
+
+// forcingRule says when a model can be made to call a tool.
+type forcingRule int
+
+const (
+	forcesAlways forcingRule = iota
+	forcesUnthinking
+	forcesNever
+)
+
+// capability is what is known about a family of models.
+type capability struct {
+	families  []string // parts of their ids
+	maxTokens int      // of output; 0: not known
+	schemas   bool     // answers can be held to a JSON Schema
+	thinking  thinkingStyle
+	off       string // the type that switches adaptive thinking off; empty: nothing does
+	xhigh     bool   // knows the effort between high and max
+	sampling  samplingRule
+	forcing   forcingRule
+	midSystem bool // takes system messages behind those of users
+}
+
+// capabilities are looked through in order; the first family that is a part
+// of the id counts. Wrong guesses show as the upstream's own refusals.
+var capabilities = []capability{
+	{families: []string{"opus-5-5", "fable-5-1"}, maxTokens: 128_000, schemas: true,
+		thinking: thinksByEffort, xhigh: true, sampling: samplesNot, forcing: forcesNever},
+	{families: []string{"sonnet-5-5"}, maxTokens: 128_000, schemas: true,
+		thinking: thinksByEffort, off: "between_tools", xhigh: true, sampling: samplesNot, forcing: forcesNever},
+	{families: []string{"haiku-5-5"}, maxTokens: 128_000, schemas: true,
+		thinking: thinksByEffort, off: "disabled", xhigh: true, sampling: samplesNot, forcing: forcesNever},
+	{families: []string{"opus-4-8"}, maxTokens: 128_000, schemas: true,
+		thinking: thinksByEffort, off: "disabled", xhigh: true, sampling: samplesNot, midSystem: true},
+	{families: []string{"opus-5", "opus-4-7", "fable-5", "sonnet-5"}, maxTokens: 128_000, schemas: true,
+		thinking: thinksByEffort, off: "disabled", xhigh: true, sampling: samplesNot},
+	{families: []string{"opus-4-6", "sonnet-4-6"}, maxTokens: 128_000, schemas: true,
+		thinking: thinksByEffort, off: "disabled", sampling: samplesOnce, forcing: forcesUnthinking},
+	{families: []string{"sonnet-4-5", "opus-4-5", "haiku-4-5"}, maxTokens: 64_000, schemas: true,
+		thinking: thinksByBudget, sampling: samplesOnce, forcing: forcesUnthinking},
+	{families: []string{"opus-4-1"}, maxTokens: 32_000, schemas: true,
+		thinking: thinksByBudget, sampling: samplesOnce, forcing: forcesUnthinking},
+	{families: []string{"sonnet-4-"}, maxTokens: 64_000, thinking: thinksByBudget, forcing: forcesUnthinking},
+	{families: []string{"opus-4-"}, maxTokens: 32_000, thinking: thinksByBudget, forcing: forcesUnthinking},
+	{families: []string{"claude-3", "claude-2", "claude-instant"}, maxTokens: 4096},
+	{families: []string{"claude-"}, maxTokens: 128_000, schemas: true,
+		thinking: thinksByEffort, off: "disabled", xhigh: true, sampling: samplesNot, forcing: forcesNever},
+}
+
+// otherServer is what to expect of a server that only speaks the dialect.
+var otherServer = capability{thinking: thinksByBudget}
+
+func capabilityOf(model string) capability {
+	id := strings.ReplaceAll(strings.ToLower(model), ".", "-") // some vendors write claude-sonnet-4.5
+	for _, c := range capabilities {
+		for _, family := range c.families {
+			if strings.Contains(id, family) {
+				return c
+			}
+		}
+	}
+	return otherServer
+}

@@ -1,0 +1,128 @@
+package ollama
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/offbeat-studio/allama/shared/dialect"
+	"github.com/offbeat-studio/allama/shared/frame"
+	"github.com/offbeat-studio/allama/shared/llm"
+)
+
+// decoder reads the lines of one answer of chat or of generate.
+type decoder struct {
+	blocks   llm.BlockWriter
+	started  bool
+	called   bool
+	finished bool
+}
+
+// Decoder reads one streamed answer of the operation.
+func (Client) Decoder(string) dialect.Decoder { return &decoder{} }
+
+// Step takes the next line.
+func (d *decoder) Step(f frame.Frame) ([]llm.Event, error) {
+	if f.Data == nil || d.finished {
+		return nil, nil // a blank line, or one after the end
+	}
+	a, err := readAnswer(f.Data)
+	if err != nil {
+		return nil, err
+	}
+	var events []llm.Event
+	if !d.started {
+		d.started = true
+		created, _ := time.Parse(time.RFC3339Nano, a.CreatedAt) // zero where it is no time
+		events = append(events, llm.Start{Model: a.Model, Created: created})
+	}
+	events = append(events, d.message(a.said(), a.Logprobs)...)
+	if a.Done {
+		d.finished = true
+		events = append(events, d.blocks.Close()...)
+		events = append(events, d.finish(a))
+	}
+	return events, nil
+}
+
+// End takes the end of the input, which must not come before the last line.
+func (d *decoder) End() ([]llm.Event, error) {
+	if !d.finished {
+		return nil, llm.ErrTruncated
+	}
+	return nil, nil
+}
+
+// message returns the events for what one line says. A last line may say
+// something, too.
+func (d *decoder) message(m message, probs []logprob) []llm.Event {
+	var events []llm.Event
+	if m.Thinking != "" {
+		events = append(events, d.blocks.Text(llm.Thinking{}, llm.Delta{Text: m.Thinking})...)
+	}
+	if m.Content != "" {
+		delta := llm.Delta{Text: m.Content, Logprobs: readLogprobs(probs)}
+		events = append(events, d.blocks.Text(llm.Text{}, delta)...)
+	}
+	for _, c := range m.ToolCalls {
+		events = append(events, d.call(c)...)
+	}
+	return events
+}
+
+// call returns the events of a whole call. Its index is not trusted.
+func (d *decoder) call(c toolCall) []llm.Event {
+	d.called = true
+	call := llm.ToolCall{ID: c.ID, Name: c.Function.Name}
+	if call.ID == "" {
+		call.ID = newCallID()
+	}
+	events := d.blocks.Open(call)
+	if raw := c.Function.Arguments; !isNull(raw) {
+		events = append(events, llm.Delta{Text: readArguments(raw)})
+	}
+	return append(events, d.blocks.Close()...)
+}
+
+// readArguments returns the text of an object; servers that imitate Ollama
+// send it inside a string.
+func readArguments(raw json.RawMessage) string {
+	var text string
+	if json.Unmarshal(raw, &text) == nil {
+		raw = json.RawMessage(text)
+	}
+	return compact(asObject(string(raw)))
+}
+
+func (d *decoder) finish(a *answer) llm.Finish {
+	f := llm.Finish{Reason: llm.FinishStop, Raw: a.DoneReason}
+	switch {
+	case a.DoneReason == "length":
+		f.Reason = llm.FinishLength
+	case d.called:
+		f.Reason = llm.FinishToolCalls // Ollama says stop
+	}
+	if a.PromptEvalCount > 0 || a.EvalCount > 0 {
+		f.Usage = &llm.Usage{Input: max(0, a.PromptEvalCount), Output: max(0, a.EvalCount)}
+	}
+	return f
+}
+
+// readAnswer parses one answer; an answer that is an error is returned as one.
+func readAnswer(data []byte) (*answer, error) {
+	a := new(answer)
+	if err := json.Unmarshal(data, a); err != nil {
+		return nil, &llm.Error{Code: llm.CodeUpstream, Message: "the upstream sent an answer that cannot be read", Err: err}
+	}
+	if !isNull(a.Error) && string(a.Error) != `""` {
+		return nil, classify(statusFailed, errorMessage(data))
+	}
+	return a, nil
+}
+
+// Whole reads an answer that is not streamed: one line, and the last one.
+func (c Client) Whole(operation string, body []byte) (*llm.Response, error) {
+	oneLine := func(yield func(frame.Frame, error) bool) {
+		yield(frame.Frame{Data: body, Raw: body}, nil)
+	}
+	return llm.Collect(dialect.Events(oneLine, c.Decoder(operation)))
+}

@@ -1,0 +1,77 @@
+package openai
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"unicode/utf8"
+)
+
+// A joiner reads a text that arrives as JSON strings, piece by piece. Some
+// servers cut inside a rune, or between escaped surrogates: what a rune lacks
+// is kept until the next string brings the rest. The zero value is ready.
+type joiner struct {
+	tail []byte // as it stands in JSON
+}
+
+// add returns what the next string says; nothing when raw is no string.
+func (j *joiner) add(raw json.RawMessage) string {
+	if len(raw) < 2 || raw[0] != '"' {
+		return ""
+	}
+	body := raw[1 : len(raw)-1]
+	if len(j.tail) > 0 {
+		body = slices.Concat(j.tail, body)
+	}
+	cut := len(body) - unfinished(body)
+	j.tail = bytes.Clone(body[cut:])
+	var text string
+	// Both parts were valid JSON, and so is their sum; a rune that is broken
+	// for good reads as U+FFFD.
+	_ = json.Unmarshal(slices.Concat([]byte{'"'}, body[:cut], []byte{'"'}), &text)
+	return text
+}
+
+// arguments is add for a tool call, whose arguments some servers send as an
+// object in place of its text.
+func (j *joiner) arguments(raw json.RawMessage) string {
+	if isNull(raw) || raw[0] == '"' {
+		return j.add(raw)
+	}
+	return compact(raw)
+}
+
+// rest returns what is left at the end of the text: a rune that never came.
+func (j *joiner) rest() string {
+	if len(j.tail) == 0 {
+		return ""
+	}
+	j.tail = nil
+	return string(utf8.RuneError)
+}
+
+// unfinished returns the length of the end of body that begins a rune only.
+func unfinished(body []byte) int {
+	for i := 1; i < utf8.UTFMax && i <= len(body); i++ {
+		if end := body[len(body)-i:]; utf8.RuneStart(end[0]) {
+			if !utf8.FullRune(end) {
+				return i
+			}
+			break
+		}
+	}
+	const escape = len(`\ud83d`)
+	if len(body) < escape || !highSurrogate(body[len(body)-escape:]) {
+		return 0
+	}
+	before := body[:len(body)-escape]
+	slashes := len(before) - len(bytes.TrimRight(before, `\`))
+	if slashes%2 == 1 { // the backslash is itself escaped
+		return 0
+	}
+	return escape
+}
+
+func highSurrogate(e []byte) bool {
+	return e[0] == '\\' && e[1] == 'u' && e[2]|0x20 == 'd' && bytes.IndexByte([]byte("89abAB"), e[3]) >= 0
+}

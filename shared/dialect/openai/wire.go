@@ -1,0 +1,212 @@
+package openai
+
+import (
+	"bytes"
+	"encoding/json"
+	"strconv"
+)
+
+// A request is the body of a chat completion. Its embedded groups are one
+// object in JSON.
+type request struct {
+	Model    string    `json:"model"`
+	Messages []message `json:"messages"`
+	toolset
+	sampling
+	shape
+	caller
+}
+
+type toolset struct {
+	Tools        []json.RawMessage `json:"tools,omitempty"`
+	ToolChoice   json.RawMessage   `json:"tool_choice,omitempty"`
+	Parallel     *bool             `json:"parallel_tool_calls,omitempty"`
+	Functions    []function        `json:"functions,omitempty"`     // before tools
+	FunctionCall json.RawMessage   `json:"function_call,omitempty"` // before tool_choice
+}
+
+type sampling struct {
+	Temperature      *float64 `json:"temperature,omitempty"`
+	TopP             *float64 `json:"top_p,omitempty"`
+	Seed             *int64   `json:"seed,omitempty"`
+	FrequencyPenalty *float64 `json:"frequency_penalty,omitempty"`
+	PresencePenalty  *float64 `json:"presence_penalty,omitempty"`
+	TopK             *int     `json:"top_k,omitempty"`              // vLLM, llama.cpp
+	MinP             *float64 `json:"min_p,omitempty"`              // vLLM, llama.cpp
+	RepeatPenalty    *float64 `json:"repetition_penalty,omitempty"` // vLLM
+}
+
+type shape struct {
+	MaxCompletionTokens int             `json:"max_completion_tokens,omitempty"`
+	MaxTokens           int             `json:"max_tokens,omitempty"`
+	Stop                json.RawMessage `json:"stop,omitempty"` // a string or a list
+	ResponseFormat      *responseFormat `json:"response_format,omitempty"`
+	ReasoningEffort     string          `json:"reasoning_effort,omitempty"`
+	Reasoning           *reasoning      `json:"reasoning,omitempty"` // OpenRouter
+	Logprobs            bool            `json:"logprobs,omitempty"`
+	TopLogprobs         int             `json:"top_logprobs,omitempty"`
+	N                   int             `json:"n,omitempty"`
+	BestOf              int             `json:"best_of,omitempty"`
+	Modalities          []string        `json:"modalities,omitempty"`
+	WebSearch           json.RawMessage `json:"web_search_options,omitempty"`
+}
+
+type caller struct {
+	User             string         `json:"user,omitempty"`
+	SafetyIdentifier string         `json:"safety_identifier,omitempty"`
+	Stream           bool           `json:"stream,omitempty"`
+	StreamOptions    *streamOptions `json:"stream_options,omitempty"`
+}
+
+type streamOptions struct {
+	IncludeUsage bool `json:"include_usage"`
+}
+
+type responseFormat struct {
+	Type       string          `json:"type"`
+	JSONSchema *jsonSchema     `json:"json_schema,omitempty"`
+	Schema     json.RawMessage `json:"schema,omitempty"` // of a json_object, with llama.cpp and others
+}
+
+type jsonSchema struct {
+	Name        string          `json:"name"`
+	Description string          `json:"description,omitempty"`
+	Schema      json.RawMessage `json:"schema,omitempty"`
+	Strict      *bool           `json:"strict,omitempty"`
+}
+
+type reasoning struct {
+	Effort    string `json:"effort"`
+	MaxTokens int    `json:"max_tokens"`
+	Exclude   bool   `json:"exclude"`
+	Enabled   *bool  `json:"enabled"`
+}
+
+type tool struct {
+	Type     string    `json:"type"`
+	Function *function `json:"function,omitempty"`
+}
+
+type function struct {
+	Name        string          `json:"name"`
+	Description string          `json:"description,omitempty"`
+	Parameters  json.RawMessage `json:"parameters,omitempty"`
+	Strict      *bool           `json:"strict,omitempty"`
+}
+
+// A message is one of a request, that of an answer, or a piece of that.
+type message struct {
+	Role             string          `json:"role"`
+	Content          json.RawMessage `json:"content"` // a string, parts or null
+	Name             string          `json:"name,omitempty"`
+	Refusal          json.RawMessage `json:"refusal,omitempty"`
+	ReasoningContent json.RawMessage `json:"reasoning_content,omitempty"`
+	Reasoning        json.RawMessage `json:"reasoning,omitempty"`
+	ReasoningDetails []detail        `json:"reasoning_details,omitempty"`
+	ToolCalls        []toolCall      `json:"tool_calls,omitempty"`
+	FunctionCall     *functionCall   `json:"function_call,omitempty"`
+	ToolCallID       string          `json:"tool_call_id,omitempty"`
+}
+
+// A detail is OpenRouter's way to hand out thoughts that can be handed back.
+type detail struct {
+	Type      string          `json:"type"`
+	Text      json.RawMessage `json:"text,omitempty"`
+	Summary   json.RawMessage `json:"summary,omitempty"`
+	Signature string          `json:"signature,omitempty"`
+	Data      string          `json:"data,omitempty"`
+	Index     number          `json:"index"`
+}
+
+type toolCall struct {
+	Index    *number       `json:"index,omitempty"` // only in streams
+	ID       string        `json:"id,omitempty"`
+	Type     string        `json:"type,omitempty"`
+	Function *functionCall `json:"function,omitempty"`
+	Custom   *customCall   `json:"custom,omitempty"`
+}
+
+type customCall struct {
+	Name  string `json:"name"`
+	Input string `json:"input"`
+}
+
+type functionCall struct {
+	Name      string          `json:"name,omitempty"`
+	Arguments json.RawMessage `json:"arguments"` // a string; an object from some servers
+}
+
+// A part is one of the content of a message.
+type part struct {
+	Type       string          `json:"type"`
+	Text       string          `json:"text,omitempty"`
+	Refusal    string          `json:"refusal,omitempty"`
+	ImageURL   *imageURL       `json:"image_url,omitempty"`
+	InputAudio *inputAudio     `json:"input_audio,omitempty"`
+	File       *file           `json:"file,omitempty"`
+	Thinking   json.RawMessage `json:"thinking,omitempty"` // Mistral: parts in a part
+}
+
+type imageURL struct {
+	URL    string `json:"url"`
+	Detail string `json:"detail,omitempty"`
+}
+
+type inputAudio struct {
+	Data   string `json:"data"`
+	Format string `json:"format"`
+}
+
+type file struct {
+	FileID   string `json:"file_id,omitempty"`
+	FileData string `json:"file_data,omitempty"`
+	Filename string `json:"filename,omitempty"`
+}
+
+// UnmarshalJSON also reads a bare URL, as some clients send it.
+func (u *imageURL) UnmarshalJSON(data []byte) error {
+	if data[0] == '"' {
+		return json.Unmarshal(data, &u.URL)
+	}
+	type plain imageURL
+	return json.Unmarshal(data, (*plain)(u))
+}
+
+// A number is a count or a time in an answer. What is negative, or no number,
+// reads as zero: nobody's answer shall fail for its statistics.
+type number int64
+
+// UnmarshalJSON never fails.
+func (n *number) UnmarshalJSON(data []byte) error {
+	*n = 0
+	f, err := strconv.ParseFloat(string(bytes.Trim(data, `"`)), 64)
+	if err == nil && f > 0 && f < 1<<53 {
+		*n = number(f)
+	}
+	return nil
+}
+
+// A word is a string that some servers send as a number.
+type word string
+
+// UnmarshalJSON reads anything that is no word as none.
+func (w *word) UnmarshalJSON(data []byte) error {
+	*w = ""
+	switch data[0] {
+	case '"':
+		return json.Unmarshal(data, (*string)(w))
+	case '{', '[', 'n', 't', 'f':
+		return nil
+	}
+	*w = word(data)
+	return nil
+}
+
+// compact removes the white space of a JSON text.
+func compact(raw json.RawMessage) string {
+	var out bytes.Buffer
+	if json.Compact(&out, raw) != nil {
+		return string(raw)
+	}
+	return out.String()
+}
