@@ -20,7 +20,7 @@ const (
 func (w *Worker) fetch(ctx, jobs context.Context) {
 	var consumer jetstream.Consumer
 	for w.reserve(ctx) {
-		free := cap(w.slots) - len(w.slots)
+		free := cap(w.slots) - len(w.slots) + 1 // the one that is reserved here is free, too
 		w.release()
 		if consumer == nil {
 			if consumer = w.consumer(ctx); consumer == nil {

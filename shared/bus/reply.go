@@ -2,9 +2,7 @@ package bus
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"runtime/debug"
 	"sync"
@@ -145,102 +143,6 @@ func (r *Reply) waitForRoom(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	}
-}
-
-// fate is what becomes of a job that was fetched.
-type fate int
-
-const (
-	leased     fate = iota // it may run
-	refused                // it must not run
-	unanswered             // nobody knows; it goes back into the queue
-)
-
-// lease asks the owner for the permission to run, and for the body.
-func (r *Reply) lease(delivery uint64, held int) (fate, error) {
-	w := r.worker
-	r.send.expect = time.Now().Add(w.options.Stall)
-	h := hello{Version: Version, Attempt: r.attempt, Worker: w.id, Delivery: delivery}
-	m, err := r.ask(encodeJSON(kindHello, h))
-	switch {
-	case errors.Is(err, errNoOwner):
-		return refused, err
-	case err != nil:
-		return unanswered, err
-	case m.Data[0] != kindGrant:
-		return refused, errors.New(string(m.Data[1:]))
-	}
-	var g grant
-	if err := json.Unmarshal(m.Data[1:], &g); err != nil {
-		return refused, fmt.Errorf("read grant: %w", err)
-	}
-	now := time.Now()
-	r.mu.Lock()
-	r.send.start(g.Fence, now)
-	r.mu.Unlock()
-	r.job.attempt = int(g.Fence)
-	if g.Remaining > 0 {
-		r.job.Deadline = now.Add(time.Duration(g.Remaining) * time.Millisecond)
-	}
-	if held > 0 {
-		if err := r.fetchBody(held); err != nil {
-			return unanswered, err
-		}
-	}
-	return leased, nil
-}
-
-// ask sends a request to the owner and waits for its answer.
-func (r *Reply) ask(data []byte) (*nats.Msg, error) {
-	r.worker.request(r.subject, r.attempt, data)
-	t := time.NewTimer(r.worker.options.Timing.Hello)
-	defer t.Stop()
-	select {
-	case m := <-r.answers:
-		if len(m.Data) == 0 {
-			return nil, errNoOwner // no responders
-		}
-		return m, nil
-	case <-t.C:
-		return nil, errors.New("no answer from the owner")
-	}
-}
-
-// fetchBody takes the body that the owner has held back.
-func (r *Reply) fetchBody(size int) error {
-	if body, ok := r.worker.options.Local.body(r.owner, r.job.Request, r.send.fence); ok {
-		r.job.Body = body
-		return nil
-	}
-	body := make([]byte, 0, size)
-	for len(body) < size {
-		piece, err := r.fetchPiece(uint64(len(body)))
-		if err != nil {
-			return fmt.Errorf("fetch body: %w", err)
-		}
-		body = append(body, piece...)
-	}
-	r.job.Body = body
-	return nil
-}
-
-func (r *Reply) fetchPiece(offset uint64) ([]byte, error) {
-	request := numbered{kind: kindFetch, fence: r.send.fence, n: offset}.encode()
-	var err error
-	for range 3 {
-		var m *nats.Msg
-		if m, err = r.ask(request); err != nil {
-			continue
-		}
-		p, perr := parseNumbered(m.Data)
-		if perr != nil || p.kind != kindPiece || len(p.body) == 0 {
-			return nil, errors.New("refused by the owner")
-		}
-		if p.n == offset {
-			return p.body, nil
-		}
-	}
-	return nil, err
 }
 
 // run performs the job and ends the answer.

@@ -3,6 +3,7 @@ package anthropic
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/offbeat-studio/allama/shared/llm"
@@ -57,8 +58,7 @@ func (Client) Whole(_ string, body []byte) (*llm.Response, error) {
 	out := &llm.Response{ID: in.ID, Model: in.Model}
 	calls := false
 	for i, raw := range in.Content {
-		var r reader
-		block, err := r.block(fmt.Sprintf("content.%d", i), raw)
+		block, err := answerBlock(fmt.Sprintf("content.%d", i), raw)
 		if err != nil {
 			return nil, malformed(err)
 		}
@@ -70,6 +70,16 @@ func (Client) Whole(_ string, body []byte) (*llm.Response, error) {
 	end := ending{StopReason: in.StopReason, StopSequence: in.StopSequence}
 	out.Finish = end.finish(calls, in.Usage.read())
 	return out, nil
+}
+
+// answerBlock reads a block of an answer.
+func answerBlock(path string, raw json.RawMessage) (llm.Block, error) {
+	var r reader
+	block, err := r.block(path, raw)
+	if call, ok := block.(llm.ToolCall); ok && call.Name == "" {
+		return nil, errors.New("the upstream called a tool without a name")
+	}
+	return block, err
 }
 
 // malformed is the error for an answer that does not follow the protocol.

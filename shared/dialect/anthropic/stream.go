@@ -113,8 +113,7 @@ func (d *decoder) blockStart(e *streamEvent) ([]llm.Event, error) {
 	if absent(e.Block) {
 		return nil, malformed(errors.New("content_block_start without a block"))
 	}
-	var r reader
-	block, err := r.block("content_block", e.Block)
+	block, err := answerBlock("content_block", e.Block)
 	if err != nil {
 		return nil, malformed(err)
 	}

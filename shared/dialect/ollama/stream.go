@@ -116,6 +116,11 @@ func readAnswer(data []byte) (*answer, error) {
 	if !isNull(a.Error) && string(a.Error) != `""` {
 		return nil, classify(statusFailed, errorMessage(data))
 	}
+	for _, c := range a.said().ToolCalls {
+		if c.Function.Name == "" {
+			return nil, &llm.Error{Code: llm.CodeUpstream, Message: "the upstream called a tool without a name"}
+		}
+	}
 	return a, nil
 }
 

@@ -3,7 +3,6 @@ package openai
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 
 	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/rawjson"
@@ -35,13 +34,13 @@ var reasonWords = map[llm.FinishReason]string{
 func wholeChat(body []byte) (*llm.Response, error) {
 	var c chunk
 	if err := json.Unmarshal(body, &c); err != nil {
-		return nil, fmt.Errorf("decode answer: %w", err)
+		return nil, unreadable(err)
 	}
 	if len(c.Choices) == 0 {
 		if failed(c, "") {
 			return nil, readError(0, body)
 		}
-		return nil, errors.New("the upstream's answer has no choices")
+		return nil, unreadable(errors.New("no choices"))
 	}
 	first := false
 	for i := range c.Choices {
@@ -56,7 +55,7 @@ func wholeChat(body []byte) (*llm.Response, error) {
 		choice.number()
 	}
 	if !first {
-		return nil, errors.New("the upstream's answer has no first choice")
+		return nil, unreadable(errors.New("no first choice"))
 	}
 	var d chatDecoder
 	begin, err := d.chunk(&c)
@@ -68,6 +67,11 @@ func wholeChat(body []byte) (*llm.Response, error) {
 		return nil, err
 	}
 	return fold(append(begin, end...))
+}
+
+// unreadable is the error for an answer that does not follow the API.
+func unreadable(err error) *llm.Error {
+	return &llm.Error{Code: llm.CodeUpstream, Message: "the upstream's answer could not be read", Err: err}
 }
 
 // number tells the calls of a whole message apart.

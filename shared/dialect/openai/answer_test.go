@@ -83,17 +83,17 @@ func TestWholeReads(t *testing.T) {
 func TestWholeFails(t *testing.T) {
 	tests := []struct {
 		name, body string
-		want       llm.Code // empty: not by the upstream's word
+		want       llm.Code // empty: the answer ends too soon
 	}{
 		{"on an error", `{"error":{"message":"m","code":"context_length_exceeded"}}`, llm.CodeContextLength},
 		{"on an error of a status", `{"error":{"message":"m","code":429},"choices":[]}`, llm.CodeRateLimited},
 		{"on an error without message", `{"error":{}}`, llm.CodeUpstream},
 		{"on an error within a choice", `{"choices":[{"message":{"content":""},"error":{"code":502,"message":"m"}}]}`, llm.CodeUpstream},
-		{"without choices", `{"id":"x"}`, ""},
+		{"without choices", `{"id":"x"}`, llm.CodeUpstream},
 		{"without a finish reason", `{"choices":[{"message":{"content":"a"}}]}`, ""},
-		{"without the first choice", `{"choices":[{"index":1,"message":{"content":"a"},"finish_reason":"stop"}]}`, ""},
-		{"on a page", `<html>`, ""},
-		{"on nothing", ``, ""},
+		{"without the first choice", `{"choices":[{"index":1,"message":{"content":"a"},"finish_reason":"stop"}]}`, llm.CodeUpstream},
+		{"on a page", `<html>`, llm.CodeUpstream},
+		{"on nothing", ``, llm.CodeUpstream},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

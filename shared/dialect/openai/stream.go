@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/offbeat-studio/allama/shared/frame"
@@ -56,7 +55,7 @@ func (d *chatDecoder) Step(f frame.Frame) ([]llm.Event, error) {
 	}
 	var c chunk
 	if err := json.Unmarshal(data, &c); err != nil {
-		return nil, fmt.Errorf("decode chunk: %w", err)
+		return nil, unreadable(err)
 	}
 	if failed(c, f.Event) {
 		return nil, readError(0, data)
@@ -179,7 +178,7 @@ func (d *chatDecoder) finish() ([]llm.Event, error) {
 	d.blocks.close()
 	for _, c := range d.blocks.calls {
 		if !c.ready() {
-			return nil, errors.New("the upstream called a tool without a name")
+			return nil, unreadable(errors.New("a call of a tool without a name"))
 		}
 	}
 	reason, ok := reasons[d.reason]

@@ -81,7 +81,7 @@ func TestDecoderFails(t *testing.T) {
 	tests := []struct {
 		name   string
 		frames []string
-		want   llm.Code // empty: not by the upstream's word
+		want   llm.Code // empty: the answer ends too soon
 	}{
 		{"on an error object", []string{begun, `{"error":{"message":"m","code":400}}`, "[DONE]"}, llm.CodeInvalid},
 		{"on an error of no kind", []string{begun, `{"error":"boom"}`}, llm.CodeUpstream},
@@ -89,11 +89,11 @@ func TestDecoderFails(t *testing.T) {
 		{"on an error within a choice", []string{`{"choices":[{"delta":{},"error":{"message":"m","code":429}}]}`}, llm.CodeRateLimited},
 		{"on an error as finish reason", []string{begun, `{"choices":[{"delta":{},"finish_reason":"error"}]}`, "[DONE]"}, llm.CodeUpstream},
 		{"on an old error of vLLM", []string{`{"object":"error","message":"m","code":400}`}, llm.CodeInvalid},
-		{"on broken JSON", []string{begun, `{"choices":[{`, "[DONE]"}, ""},
+		{"on broken JSON", []string{begun, `{"choices":[{`, "[DONE]"}, llm.CodeUpstream},
 		{"on an end without a reason", []string{begun}, ""},
 		{"on an empty stream", []string{"[DONE]"}, ""},
 		{"on no stream", nil, ""},
-		{"on a call without a name", []string{`{"choices":[{"delta":{"tool_calls":[{"id":"x","function":{"arguments":"{}"}}]},"finish_reason":"stop"}]}`, "[DONE]"}, ""},
+		{"on a call without a name", []string{`{"choices":[{"delta":{"tool_calls":[{"id":"x","function":{"arguments":"{}"}}]},"finish_reason":"stop"}]}`, "[DONE]"}, llm.CodeUpstream},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

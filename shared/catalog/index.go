@@ -1,0 +1,203 @@
+package catalog
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// dialectOllama is the dialect whose names have tags and no case.
+const dialectOllama = "ollama"
+
+// latest is the tag that Ollama takes for granted.
+const latest = ":latest"
+
+// An Index answers questions about one [Snapshot]. It never changes and may be
+// used concurrently.
+type Index struct {
+	snapshot Snapshot
+	names    map[string]Target // every name as it is written
+	folded   map[string]Target // in lower case, for providers whose names have no case
+	listed   []Listed
+}
+
+// A Target is a model and the provider that serves it. What they point to must
+// not be modified.
+type Target struct {
+	Provider *Provider
+	Model    *Model
+}
+
+// Listed is a target under the name by which it is shown.
+type Listed struct {
+	Name string
+	Target
+}
+
+// NewIndex returns the index of s. Models without an id, of a provider that s
+// does not have, and repeated ones are left out.
+func NewIndex(s Snapshot) *Index {
+	x := &Index{
+		snapshot: s,
+		names:    make(map[string]Target, 2*len(s.Models)),
+		folded:   make(map[string]Target),
+	}
+	targets := x.targets()
+	// The order is that of precedence: a full name before any bare one, a name
+	// as the upstream writes it before a variant of it.
+	for _, t := range targets {
+		x.add(t, qualified(t, t.Model.ID))
+	}
+	for _, t := range targets {
+		if alias, ok := aliasOf(t); ok {
+			x.add(t, qualified(t, alias))
+		}
+	}
+	for _, group := range byProvider(targets) {
+		for _, t := range group {
+			x.add(t, t.Model.ID)
+		}
+		for _, t := range group {
+			if alias, ok := aliasOf(t); ok {
+				x.add(t, alias)
+			}
+		}
+	}
+	x.list(targets)
+	return x
+}
+
+// targets returns the models, in the order of their providers.
+func (x *Index) targets() []Target {
+	type place struct {
+		provider *Provider
+		models   map[string]*Model
+		order    []Target
+	}
+	places := make(map[string]*place, len(x.snapshot.Providers))
+	for i := range x.snapshot.Providers {
+		p := &x.snapshot.Providers[i]
+		if places[p.Name] == nil {
+			places[p.Name] = &place{provider: p, models: make(map[string]*Model)}
+		}
+	}
+	for i := range x.snapshot.Models {
+		m := &x.snapshot.Models[i]
+		p := places[m.Provider]
+		if p == nil || m.ID == "" || p.models[m.ID] != nil {
+			continue
+		}
+		p.models[m.ID] = m
+		p.order = append(p.order, Target{Provider: p.provider, Model: m})
+	}
+	var all []Target
+	for _, p := range x.snapshot.Providers {
+		all = append(all, places[p.Name].order...)
+		places[p.Name].order = nil // a provider that is named twice counts once
+	}
+	return all
+}
+
+// byProvider cuts targets, which are in the order of providers, into one piece
+// for each.
+func byProvider(targets []Target) [][]Target {
+	var groups [][]Target
+	for len(targets) > 0 {
+		n := 1
+		for n < len(targets) && targets[n].Provider == targets[0].Provider {
+			n++
+		}
+		groups = append(groups, targets[:n])
+		targets = targets[n:]
+	}
+	return groups
+}
+
+func qualified(t Target, id string) string { return t.Provider.Name + "/" + id }
+
+// aliasOf returns the other way to write a name that has, or could have, the tag
+// that is taken for granted.
+func aliasOf(t Target) (string, bool) {
+	if t.Provider.Dialect != dialectOllama {
+		return "", false
+	}
+	id := t.Model.ID
+	if bare, ok := cutLatest(id); ok {
+		return bare, true
+	}
+	if strings.Contains(id[strings.LastIndexByte(id, '/')+1:], ":") {
+		return "", false
+	}
+	return id + latest, true
+}
+
+// add gives t a name, unless the name is taken.
+func (x *Index) add(t Target, name string) {
+	if _, taken := x.names[name]; !taken {
+		x.names[name] = t
+	}
+	if t.Provider.Dialect != dialectOllama {
+		return
+	}
+	lower := strings.ToLower(name)
+	if _, taken := x.folded[lower]; !taken {
+		x.folded[lower] = t
+	}
+}
+
+// list fills in listed.
+func (x *Index) list(targets []Target) {
+	x.listed = make([]Listed, 0, len(targets))
+	for _, t := range targets {
+		name := t.Model.ID
+		if found, _ := x.Resolve(name); found != t {
+			name = qualified(t, name)
+		}
+		x.listed = append(x.listed, Listed{Name: name, Target: t})
+	}
+	slices.SortFunc(x.listed, func(a, b Listed) int { return cmp.Compare(a.Name, b.Name) })
+}
+
+// Resolve finds the model that a client means by name: provider/model, or a
+// bare name, which belongs to the first provider that has it. A name that some
+// upstream writes just so comes first. Otherwise the tag :latest may be there
+// or not, and for providers of Ollama's dialect the case does not matter.
+func (x *Index) Resolve(name string) (Target, bool) {
+	if t, ok := x.lookup(name); ok {
+		return t, true
+	}
+	// Clients of Ollama's dialect add the tag to whatever they were shown.
+	if bare, ok := cutLatest(name); ok {
+		return x.lookup(bare)
+	}
+	return Target{}, false
+}
+
+func (x *Index) lookup(name string) (Target, bool) {
+	if t, ok := x.names[name]; ok {
+		return t, true
+	}
+	t, ok := x.folded[strings.ToLower(name)]
+	return t, ok
+}
+
+// cutLatest returns name without the tag :latest, if it has that.
+func cutLatest(name string) (string, bool) {
+	n := len(name) - len(latest)
+	if n <= 0 || !strings.EqualFold(name[n:], latest) {
+		return name, false
+	}
+	return name[:n], true
+}
+
+// Models returns every model once, under the name by which [Index.Resolve]
+// finds just that one: the bare name where that is enough. It is sorted by
+// name and must not be modified.
+func (x *Index) Models() []Listed { return x.listed }
+
+// Providers returns the providers in configured order. They must not be
+// modified.
+func (x *Index) Providers() []Provider { return x.snapshot.Providers }
+
+// Revision returns the snapshot's revision, zero for a view that has none yet.
+func (x *Index) Revision() uint64 { return x.snapshot.Revision }

@@ -1,0 +1,209 @@
+package catalog
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+)
+
+// shop is a catalog with all the clashes that names can have.
+var shop = Snapshot{
+	Providers: []Provider{
+		{Name: "openai", Dialect: "openai"},
+		{Name: "gpu1", Dialect: "ollama"},
+		{Name: "gpu2", Dialect: "ollama"},
+		{Name: "router", Dialect: "openai"},
+	},
+	Models: []Model{
+		{Provider: "router", ID: "openai/gpt-4o"},
+		{Provider: "router", ID: "meta/llama-3"},
+		{Provider: "router", ID: "qwen3"},
+		{Provider: "router", ID: "odd:latest"},
+		{Provider: "openai", ID: "gpt-4o"},
+		{Provider: "openai", ID: "gpt-4o-mini"},
+		{Provider: "openai", ID: "ft:gpt-4o:org::id"},
+		{Provider: "openai", ID: "odd"},
+		{Provider: "gpu2", ID: "llama3:8b"},
+		{Provider: "gpu2", ID: "Phi:latest"},
+		{Provider: "gpu1", ID: "llama3:8b"},
+		{Provider: "gpu1", ID: "llama3:latest"},
+		{Provider: "gpu1", ID: "qwen3:latest"},
+		{Provider: "gpu1", ID: "hf.co:443/org/model"},
+		{Provider: "gpu1", ID: "llama3:8b"}, // again
+		{Provider: "gone", ID: "x"},         // of nobody
+		{Provider: "gpu1"},                  // no id
+	},
+}
+
+func TestResolve(t *testing.T) {
+	tests := []struct{ name, want string }{
+		{"openai/gpt-4o", "openai gpt-4o"}, // a full name comes before a bare one
+		{"router/openai/gpt-4o", "router openai/gpt-4o"},
+		{"gpt-4o", "openai gpt-4o"},
+		{"meta/llama-3", "router meta/llama-3"},
+		{"router/meta/llama-3", "router meta/llama-3"},
+		{"ft:gpt-4o:org::id", "openai ft:gpt-4o:org::id"},
+		{"openai/ft:gpt-4o:org::id", "openai ft:gpt-4o:org::id"},
+
+		// Several have it: the order of providers decides.
+		{"llama3:8b", "gpu1 llama3:8b"},
+		{"gpu2/llama3:8b", "gpu2 llama3:8b"},
+		{"qwen3", "gpu1 qwen3:latest"},
+		{"router/qwen3", "router qwen3"},
+
+		// Tags and case of Ollama.
+		{"llama3", "gpu1 llama3:latest"},
+		{"llama3:latest", "gpu1 llama3:latest"},
+		{"LLAMA3", "gpu1 llama3:latest"},
+		{"Llama3:Latest", "gpu1 llama3:latest"},
+		{"gpu1/LLAMA3:8B", "gpu1 llama3:8b"},
+		{"phi", "gpu2 Phi:latest"},
+		{"gpu2/phi:latest", "gpu2 Phi:latest"},
+		{"hf.co:443/org/model:latest", "gpu1 hf.co:443/org/model"},
+
+		// What is written just so comes before what is added or cut.
+		{"odd", "openai odd"},
+		{"odd:latest", "router odd:latest"},
+
+		// Clients of Ollama's dialect add the tag to any name.
+		{"gpt-4o:latest", "openai gpt-4o"},
+		{"openai/gpt-4o:latest", "openai gpt-4o"},
+		{"router/openai/gpt-4o:LATEST", "router openai/gpt-4o"},
+
+		{"GPT-4O", ""}, // only Ollama's names have no case
+		{"gpt-4", ""},
+		{"gpu1/gpt-4o", ""},
+		{"llama3:70b", ""},
+		{"gone/x", ""},
+		{"x", ""},
+		{"", ""},
+		{":latest", ""},
+		{"gpu1/", ""},
+		{"/", ""},
+	}
+	x := NewIndex(shop)
+	for _, tt := range tests {
+		got := ""
+		if target, ok := x.Resolve(tt.name); ok {
+			got = target.Provider.Name + " " + target.Model.ID
+		}
+		if got != tt.want {
+			t.Errorf("Resolve(%q) = %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestModelsListsEachOnceUnderANameThatFindsIt(t *testing.T) {
+	x := NewIndex(shop)
+	var got []string
+	for _, l := range x.Models() {
+		got = append(got, l.Name)
+		if target, ok := x.Resolve(l.Name); !ok || target != l.Target {
+			t.Errorf("Resolve(%q) = %+v, %v, want the model listed so", l.Name, target, ok)
+		}
+		if target, ok := x.Resolve(l.Name + ":latest"); l.Name != "odd" && (!ok || target != l.Target) {
+			t.Errorf("Resolve(%q) = %+v, %v, want the model listed without the tag", l.Name+":latest", target, ok)
+		}
+	}
+	want := []string{
+		"Phi:latest", "ft:gpt-4o:org::id", "gpt-4o", "gpt-4o-mini", "gpu2/llama3:8b", "hf.co:443/org/model",
+		"llama3:8b", "llama3:latest", "meta/llama-3", "odd", "odd:latest", "qwen3:latest", "router/openai/gpt-4o", "router/qwen3",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("Models:\n got %q\nwant %q", got, want)
+	}
+}
+
+func TestNearest(t *testing.T) {
+	tests := []struct {
+		name string
+		n    int
+		want []string
+	}{
+		{"gpt-4", 2, []string{"gpt-4o", "gpt-4o-mini"}},
+		{"gtp-4o", 1, []string{"gpt-4o"}},
+		{"GPT-4O", 1, []string{"gpt-4o"}},
+		{"gpt4o:latest", 1, []string{"gpt-4o"}},
+		{"openai/gpt-4o-mimi", 1, []string{"gpt-4o-mini"}},
+		{"llama3:9b", 2, []string{"gpu2/llama3:8b", "llama3:8b"}},
+		{"something-else-altogether", 3, []string{}},
+		{"gpt-4", 0, nil},
+		{"", 3, nil},
+	}
+	x := NewIndex(shop)
+	for _, tt := range tests {
+		if got := x.Nearest(tt.name, tt.n); !slices.Equal(got, tt.want) {
+			t.Errorf("Nearest(%q, %d) = %q, want %q", tt.name, tt.n, got, tt.want)
+		}
+	}
+}
+
+func TestDistance(t *testing.T) {
+	tests := []struct {
+		a, b  string
+		limit int
+		want  int
+	}{
+		{"abc", "abc", 3, 0},
+		{"abc", "abcdef", 3, 1}, // begins so
+		{"abc", "axc", 3, 1},
+		{"abc", "bc", 3, 1},
+		{"abc", "xabc", 3, 1},
+		{"abcd", "badc", 4, 3},
+		{"abc", "xyz", 3, 3},
+		{"abc", "xyz", 2, 3},
+		{"abc", "abxxxxxxxx", 2, 3},
+		{"abcdefgh", "a", 2, 3},
+	}
+	for _, tt := range tests {
+		if got := distance(tt.a, tt.b, tt.limit); got != tt.want {
+			t.Errorf("distance(%q, %q, %d) = %d, want %d", tt.a, tt.b, tt.limit, got, tt.want)
+		}
+	}
+}
+
+func TestResolveDoesNotAllocateOnAHit(t *testing.T) {
+	x := NewIndex(shop)
+	for _, name := range []string{"gpt-4o", "openai/gpt-4o", "llama3", "llama3:latest", "gpt-4o:latest"} {
+		if got := testing.AllocsPerRun(100, func() { x.Resolve(name) }); got != 0 {
+			t.Errorf("Resolve(%q) allocates %v times, want none", name, got)
+		}
+	}
+}
+
+// market is a catalog of 10,000 models.
+func market() *Index {
+	var s Snapshot
+	for p := range 10 {
+		s.Providers = append(s.Providers, Provider{Name: fmt.Sprintf("p%d", p), Dialect: "ollama"})
+		for m := range 1000 {
+			s.Models = append(s.Models, Model{Provider: fmt.Sprintf("p%d", p), ID: fmt.Sprintf("vendor/some-model-%d:latest", p*1000+m)})
+		}
+	}
+	return NewIndex(s)
+}
+
+func BenchmarkResolve(b *testing.B) {
+	x := market()
+	for _, bm := range []struct{ name, model string }{
+		{"bare", "vendor/some-model-4321:latest"},
+		{"full", "p4/vendor/some-model-4321"},
+		{"other case", "Vendor/Some-Model-4321"},
+		{"unknown", "vendor/another-model"},
+	} {
+		b.Run(bm.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				x.Resolve(bm.model)
+			}
+		})
+	}
+}
+
+func BenchmarkNearest(b *testing.B) {
+	x := market()
+	b.ReportAllocs()
+	for b.Loop() {
+		x.Nearest("vendor/sme-model-4321", 3)
+	}
+}

@@ -1,0 +1,84 @@
+package catalog
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/offbeat-studio/allama/shared/bus"
+)
+
+// Publish makes s the current snapshot for everyone who watches the bucket.
+// Only one process may publish. After an error the previous snapshot is still
+// the current one.
+func Publish(ctx context.Context, js jetstream.JetStream, s Snapshot) error {
+	data, err := json.Marshal(s)
+	if err != nil {
+		return fmt.Errorf("publish catalog: %w", err)
+	}
+	kv, err := js.KeyValue(ctx, bus.BucketCatalog)
+	if err != nil {
+		return fmt.Errorf("publish catalog: %w", err)
+	}
+	last := current(ctx, kv)
+	m, chunks := split(s.Revision, data, 1-last.Slot)
+	for i, chunk := range chunks {
+		if _, err := kv.Put(ctx, chunkKey(m.Slot, i), chunk); err != nil {
+			return fmt.Errorf("publish catalog: chunk %d: %w", i, err)
+		}
+	}
+	value, err := json.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("publish catalog: %w", err)
+	}
+	if _, err := kv.Put(ctx, manifestKey, value); err != nil {
+		return fmt.Errorf("publish catalog: %w", err)
+	}
+	// The new snapshot is current: what is left over only takes up room.
+	for i := range last.Chunks {
+		_ = kv.Purge(ctx, chunkKey(last.Slot, i))
+	}
+	return nil
+}
+
+// current returns the manifest that is in force. One that cannot be read counts
+// as none, for it is about to be replaced.
+func current(ctx context.Context, kv jetstream.KeyValue) manifest {
+	entry, err := kv.Get(ctx, manifestKey)
+	if err != nil {
+		return manifest{}
+	}
+	m, err := readManifest(entry.Value())
+	if err != nil || m.Slot < 0 || m.Slot > 1 {
+		return manifest{}
+	}
+	return m
+}
+
+// Revision returns the revision of the current snapshot, and zero when the
+// bucket has none or does not exist, so that a publisher can tell whether its
+// snapshot was lost.
+func Revision(ctx context.Context, js jetstream.JetStream) (uint64, error) {
+	kv, err := js.KeyValue(ctx, bus.BucketCatalog)
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read the catalog's revision: %w", err)
+	}
+	entry, err := kv.Get(ctx, manifestKey)
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read the catalog's revision: %w", err)
+	}
+	m, err := readManifest(entry.Value())
+	if err != nil {
+		return 0, nil // whatever it is, it is no snapshot
+	}
+	return m.Revision, nil
+}
