@@ -1,0 +1,160 @@
+package ingress
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/offbeat-studio/allama/shared/bus"
+	"github.com/offbeat-studio/allama/shared/catalog"
+	"github.com/offbeat-studio/allama/shared/dialect"
+	"github.com/offbeat-studio/allama/shared/llm"
+	"github.com/offbeat-studio/allama/shared/rawjson"
+)
+
+// An endpoint serves one model call of a dialect. It is the same for all of
+// them: read the body, find the model, hand the call to the bus, write what
+// comes back.
+type endpoint struct {
+	server  *Server
+	speaker *speaker
+	route   dialect.Route
+	framing dialect.Framing
+}
+
+// An exchange is one request to an endpoint, and what becomes of it.
+type exchange struct {
+	endpoint *endpoint
+	out      *response
+	model    string // as the client names it
+	target   catalog.Target
+	stream   bool
+	encoder  dialect.Encoder // nil where the upstream speaks the client's dialect
+	usage    *llm.Usage
+	attempts int
+	queued   time.Duration
+	err      error
+}
+
+func (e *endpoint) serve(w *response, r *http.Request) {
+	w.call = true
+	x := &exchange{endpoint: e, out: w}
+	x.err = x.run(r)
+	if x.err != nil {
+		x.fail(r.Context())
+	}
+	x.log(r.Context())
+}
+
+// run answers the request, or returns the error that the client is to be told.
+func (x *exchange) run(r *http.Request) error {
+	s := x.endpoint.server
+	body, err := readBody(x.out, r, s.cfg.MaxBodyBytes)
+	if err != nil {
+		return err
+	}
+	p, err := peek(body, x.endpoint.route.Streams)
+	if err != nil {
+		return err
+	}
+	x.model = p.model
+	x.stream = p.stream && x.endpoint.framing.Error != nil
+	if err := x.resolve(body); err != nil {
+		return err
+	}
+	job := bus.Job{
+		Request: strings.TrimPrefix(x.out.id, idPrefix), Provider: x.target.Provider.Name, Model: x.target.Model.ID,
+		Encoding: bus.Native, Dialect: x.endpoint.speaker.Name(), Operation: x.endpoint.route.Operation,
+		Stream: x.stream, Body: body, Deadline: x.out.began.Add(s.cfg.RequestTimeout),
+	}
+	if x.target.Provider.Dialect != job.Dialect {
+		reply, err := x.translate(&job)
+		if err != nil {
+			return err
+		}
+		if reply != nil {
+			x.modelHeaders()
+			return gone(x.out.body(http.StatusOK, x.endpoint.speaker.json, reply))
+		}
+	}
+	return x.relay(r.Context(), job)
+}
+
+// resolve finds out who serves the model. A request without one is left to the
+// dialect, which knows how to refuse it.
+func (x *exchange) resolve(body []byte) error {
+	if x.model == "" {
+		if _, err := x.endpoint.speaker.Decode(x.endpoint.route.Operation, body); err != nil {
+			return err
+		}
+		return invalid("model", "model is required")
+	}
+	index := x.endpoint.server.catalog.Index()
+	target, ok := index.Resolve(x.model)
+	if !ok {
+		return x.endpoint.speaker.unknown(x.model, hint(index.Nearest(x.model, 3)))
+	}
+	x.target = target
+	return nil
+}
+
+// translate puts the canonical form into the job, for an upstream of another
+// dialect. It returns the reply to a call that needs no upstream.
+func (x *exchange) translate(job *bus.Job) (reply []byte, err error) {
+	call, err := x.endpoint.speaker.Decode(job.Operation, job.Body)
+	if err != nil {
+		return nil, err
+	}
+	if call.Reply != nil {
+		return call.Reply, nil
+	}
+	call.Request.Model = job.Model
+	call.Request.Stream = x.stream
+	if job.Body, err = rawjson.Marshal(call.Request); err != nil {
+		return nil, fmt.Errorf("write the canonical request: %w", err)
+	}
+	job.Encoding, x.encoder = bus.Canonical, call.Encoder
+	return nil, nil
+}
+
+func (x *exchange) relay(ctx context.Context, job bus.Job) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	call, err := x.endpoint.server.owner.Call(job)
+	if err != nil {
+		return err
+	}
+	defer func() { x.attempts, x.queued = call.Attempts(), call.Queued() }()
+	return newRelay(x, call, cancel).run(ctx)
+}
+
+// errStopping is why the last calls are cancelled when the server stops.
+var errStopping = errors.New("allama is shutting down")
+
+// fail tells the client about the error: by a status where none was sent yet,
+// otherwise by the last frame of the stream. Whoever is gone is told nothing.
+func (x *exchange) fail(ctx context.Context) {
+	if errors.Is(context.Cause(ctx), errStopping) {
+		x.err = &llm.Error{Code: llm.CodeOverloaded, Message: errStopping.Error(), RetryAfter: time.Second}
+		if x.out.status != 0 {
+			x.err = &llm.Error{Code: llm.CodeInterrupted, Message: "stream interrupted: " + errStopping.Error()}
+		}
+	} else if ctx.Err() != nil || errors.Is(x.err, errWrite) {
+		x.err = &llm.Error{Code: llm.CodeCanceled, Message: "request canceled", Err: x.err}
+		return
+	}
+	switch {
+	case x.out.status == 0:
+		if x.target.Provider != nil {
+			x.modelHeaders()
+			x.out.Header().Set("X-Allama-Attempts", itoa(x.attempts))
+			x.out.Header().Set("X-Allama-Queue-Ms", itoa(x.queued.Milliseconds()))
+		}
+		refuse(x.out, x.endpoint.speaker, x.err)
+	case x.stream:
+		_, _ = x.out.Write(x.endpoint.framing.Error(llm.AsError(x.err))) // the handler ends, whatever comes of it
+	}
+}

@@ -1,0 +1,68 @@
+package ingress
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/offbeat-studio/allama/shared/llm"
+	"github.com/offbeat-studio/allama/shared/rawjson"
+)
+
+// A peeked is what ingress must know of a body in any dialect.
+type peeked struct {
+	model  string // empty where there is none
+	stream bool
+}
+
+// maxModel bounds what is shown again in errors and in the log.
+const maxModel = 1 << 10
+
+// peek looks into a body without reading all of it. Streams is what holds
+// when the body does not say.
+//
+// A field that is there twice, or in another case, is refused: some readers go
+// by the first, some by the last, and some do not care about case, so that two
+// of them could see different models.
+func peek(body []byte, streams bool) (peeked, error) {
+	if err := rawjson.Check(body); err != nil {
+		return peeked{}, invalid("", err.Error())
+	}
+	found := map[string]json.RawMessage{}
+	for f := range rawjson.Fields(body) {
+		for _, name := range [...]string{"model", "stream"} {
+			if !strings.EqualFold(f.Key, name) {
+				continue
+			}
+			if f.Key != name {
+				return peeked{}, invalid(name, fmt.Sprintf("field %q must be written %q", f.Key, name))
+			}
+			if _, twice := found[name]; twice {
+				return peeked{}, invalid(name, fmt.Sprintf("field %q is there twice", name))
+			}
+			found[name] = f.Value
+		}
+	}
+	p := peeked{stream: streams}
+	if err := field(found, "model", &p.model, "a string"); err != nil {
+		return p, err
+	}
+	if len(p.model) > maxModel {
+		return peeked{}, invalid("model", fmt.Sprintf("model is longer than %d bytes", maxModel))
+	}
+	return p, field(found, "stream", &p.stream, "a boolean")
+}
+
+// field reads a field into v, which stays as it is when the field is absent or
+// null.
+func field(found map[string]json.RawMessage, name string, v any, kind string) error {
+	value, ok := found[name]
+	if ok && json.Unmarshal(value, v) != nil {
+		return invalid(name, fmt.Sprintf("%s must be %s", name, kind))
+	}
+	return nil
+}
+
+func invalid(param, message string) error {
+	return &llm.Error{Code: llm.CodeInvalid, Message: message, Param: param}
+}

@@ -1,0 +1,48 @@
+package ingress
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+// FuzzPeek compares with what a reader sees who does not care about case and
+// takes the last of several fields, as Go's does: there must be no body in
+// which the two see different models.
+func FuzzPeek(f *testing.F) {
+	for _, seed := range []string{
+		`{}`, `{"model":"a"}`, `{"model":"a","stream":true}`, `{"model":"a","model":"b"}`, `{"model":"a","MODEL":"b"}`,
+		`{"model":null,"stream":null}`, `{"model":"a","x":{"model":"b"}}`, `{"\u006dodel":"a"}`, `{"model":5}`, `[`, `{"x":"\"model\":\"b\"","model":"a"}`,
+		`{"model":"a","ſtream":true}`, "{\"model\":\"\xff\"}", `{"model" : "a" , }`,
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		got, err := peek([]byte(body), false)
+		var want struct {
+			Model  string
+			Stream *bool
+		}
+		seen := json.Unmarshal([]byte(body), &want)
+		if err != nil {
+			return // refused
+		}
+		if seen != nil {
+			t.Fatalf("peek takes %q, others say %v", body, seen)
+		}
+		if got.model != want.Model || got.stream != (want.Stream != nil && *want.Stream) {
+			t.Errorf("%q: got %+v, others see %q", body, got, want.Model)
+		}
+	})
+}
+
+func TestPeekLooksAtTheTopOnly(t *testing.T) {
+	body := `{"messages":[{"model":"x","stream":true}],"tools":{"model":5},` + "\n" + ` "model" : "a\u002fb"}`
+	got, err := peek([]byte(body), false)
+	if err != nil || got != (peeked{model: "a/b"}) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if got, err := peek([]byte(strings.Replace(body, "a\\u002fb", "", 1)), true); err != nil || got != (peeked{stream: true}) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}

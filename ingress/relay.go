@@ -1,0 +1,243 @@
+package ingress
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/offbeat-studio/allama/shared/bus"
+	"github.com/offbeat-studio/allama/shared/llm"
+)
+
+// A relay writes the answer to one call to the client, as it comes.
+//
+// Nothing is written before there is content, so that a call that fails until
+// then gets a real status, and may be tried again on another worker. Only a
+// long silence is broken earlier, where the dialect has a way to.
+type relay struct {
+	*exchange
+	call   *bus.Call
+	cancel context.CancelCauseFunc // of the call
+
+	mu        sync.Mutex // guards what follows, and the response: a timer writes, too
+	head      bus.Head
+	answer    answer // of the current attempt; nil before its head
+	heads     int    // that came, one for each attempt
+	whole     bool   // the answer is one body
+	pending   []byte // what is to be written
+	content   bool   // whether there is content in pending
+	committed bool   // whether content was written
+	last      time.Time
+	silence   *time.Timer // nil where nothing may be sent
+	over      bool
+}
+
+// errWrite is why a call is cancelled when its client takes nothing any more.
+var errWrite = errors.New("the client cannot be written to")
+
+func newRelay(x *exchange, call *bus.Call, cancel context.CancelCauseFunc) *relay {
+	return &relay{exchange: x, call: call, cancel: cancel, last: time.Now()}
+}
+
+// run writes the answer. It returns the error with which the call has failed,
+// of which the client has not been told yet.
+func (r *relay) run(ctx context.Context) error {
+	if r.stream && len(r.endpoint.framing.KeepAlive) > 0 {
+		r.mu.Lock()
+		r.silence = time.AfterFunc(r.endpoint.server.keepAlive, r.breakSilence)
+		r.mu.Unlock()
+		defer r.stopTimer()
+	}
+	for batch, err := range r.call.Batches(ctx) {
+		if err != nil {
+			return err
+		}
+		if done, err := r.take(batch); done || err != nil {
+			return err
+		}
+	}
+	return &llm.Error{Code: llm.CodeInterrupted, Message: "stream interrupted: the answer has no end"}
+}
+
+// take writes a batch. It reports whether that was the last one.
+func (r *relay) take(b bus.Batch) (done bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, m := range b.Messages {
+		switch m := m.(type) {
+		case bus.Head:
+			r.open(m)
+		case bus.Data:
+			err = r.add(m)
+		case bus.End:
+			return true, r.end(b.Attempt, m)
+		}
+		if err != nil {
+			return true, err
+		}
+	}
+	if !r.content {
+		return false, nil
+	}
+	return false, r.flush(b.Attempt)
+}
+
+// open starts over: what came of an earlier attempt was not written.
+func (r *relay) open(h bus.Head) {
+	r.head, r.pending, r.content = h, r.pending[:0], false
+	r.whole = h.Whole || !r.stream
+	r.heads++
+	if r.encoder != nil && r.heads > 1 {
+		r.encoder = r.encoder.Restart()
+	}
+	switch {
+	case r.encoder != nil && r.stream:
+		r.answer, r.whole = &events{encoder: r.encoder}, false
+	case r.encoder != nil:
+		r.answer = &folded{encoder: r.encoder}
+	case r.whole:
+		r.answer = &nativeWhole{}
+	default:
+		r.answer = nativeStream{}
+	}
+}
+
+func (r *relay) add(piece []byte) error {
+	if r.answer == nil {
+		return errors.New("the answer has no head")
+	}
+	pending, content, err := r.answer.data(r.pending, piece)
+	r.pending, r.content = pending, r.content || content
+	return err
+}
+
+func (r *relay) end(attempt int, e bus.End) error {
+	r.usage = e.Usage
+	if e.Error != nil {
+		return r.broken(e.Error)
+	}
+	if r.answer == nil {
+		return errors.New("the answer has no head")
+	}
+	pending, err := r.answer.end(r.pending)
+	if err != nil {
+		return err
+	}
+	r.pending = pending
+	if !r.commit(attempt) {
+		return &llm.Error{Code: llm.CodeInterrupted, Message: "stream interrupted: the worker was lost"}
+	}
+	switch {
+	case !r.whole:
+		return r.send(r.pending)
+	case r.out.status == 0:
+		return r.sendWhole()
+	default: // a sign of life has made a stream of it
+		return &llm.Error{Code: llm.CodeUpstream, Message: "the upstream did not stream its answer"}
+	}
+}
+
+// broken takes note that the answer has failed. A client that has got a part
+// of it gets the rest of what came, too, before the error.
+func (r *relay) broken(e *llm.Error) error {
+	if r.committed && r.content {
+		err := r.send(r.pending)
+		r.pending, r.content = r.pending[:0], false
+		if err != nil {
+			return err
+		}
+	}
+	if r.told() {
+		return nil // it failed after its end
+	}
+	return e
+}
+
+// told says whether the client has got the end of a stream already.
+func (r *relay) told() bool {
+	s, ok := r.answer.(*events)
+	return ok && r.committed && !r.content && s.check.End() == nil
+}
+
+// flush writes what is pending, unless another attempt has taken over.
+func (r *relay) flush(attempt int) error {
+	if !r.commit(attempt) {
+		r.answer, r.pending, r.content = nil, r.pending[:0], false
+		return nil
+	}
+	err := r.send(r.pending)
+	r.pending, r.content = r.pending[:0], false
+	return err
+}
+
+func (r *relay) commit(attempt int) bool {
+	if !r.committed {
+		r.committed = r.call.Commit(attempt)
+	}
+	return r.committed
+}
+
+func (r *relay) sendWhole() error {
+	r.callHeaders(r.call, r.head.Warnings)
+	contentType := r.endpoint.speaker.json
+	if r.encoder == nil && r.head.ContentType != "" {
+		contentType = r.head.ContentType
+	}
+	return gone(r.out.body(http.StatusOK, contentType, r.pending))
+}
+
+// send writes a piece of a stream and flushes it.
+func (r *relay) send(p []byte) error {
+	if r.out.status == 0 {
+		r.callHeaders(r.call, r.head.Warnings)
+		h := r.out.Header()
+		// The upstream's own content type is not gone by: it may lack or add
+		// parameters that clients compare.
+		h.Set("Content-Type", r.endpoint.framing.ContentType)
+		h.Set("Cache-Control", "no-cache")
+		h.Set("X-Accel-Buffering", "no")
+		r.out.WriteHeader(http.StatusOK)
+	}
+	if _, err := r.out.Write(p); err != nil {
+		return gone(err)
+	}
+	r.last = time.Now()
+	return gone(r.out.control.Flush())
+}
+
+// breakSilence sends a sign of life when nothing was written for a while.
+func (r *relay) breakSilence() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.over || r.whole {
+		return
+	}
+	every := r.endpoint.server.keepAlive
+	if left := every - time.Since(r.last); left > 0 {
+		r.silence.Reset(left)
+		return
+	}
+	if err := r.send(r.endpoint.framing.KeepAlive); err != nil {
+		r.cancel(errWrite)
+		return
+	}
+	r.silence.Reset(every)
+}
+
+// stopTimer returns when the timer will not write any more.
+func (r *relay) stopTimer() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.over = true
+	r.silence.Stop()
+}
+
+// gone marks a failed write: the client cannot be told of it.
+func gone(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &llm.Error{Code: llm.CodeCanceled, Message: "request canceled", Err: errors.Join(errWrite, err)}
+}

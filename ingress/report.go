@@ -1,0 +1,88 @@
+package ingress
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/offbeat-studio/allama/shared/bus"
+	"github.com/offbeat-studio/allama/shared/llm"
+	"github.com/offbeat-studio/allama/shared/logging"
+)
+
+// callHeaders say who serves the call and how long it has waited.
+func (x *exchange) callHeaders(call *bus.Call, warnings []llm.Warning) {
+	x.modelHeaders()
+	h := x.out.Header()
+	h.Set("X-Allama-Attempts", itoa(call.Attempts()))
+	h.Set("X-Allama-Queue-Ms", itoa(call.Queued().Milliseconds()))
+	warningHeaders(h, warnings)
+}
+
+func (x *exchange) modelHeaders() {
+	h := x.out.Header()
+	h.Set("X-Allama-Provider", x.target.Provider.Name)
+	h.Set("X-Allama-Model", strings.Map(printable, x.target.Model.ID))
+}
+
+// printable keeps what may stand in a header.
+func printable(r rune) rune {
+	if r < ' ' || r > '~' {
+		return '_'
+	}
+	return r
+}
+
+// statusGone is what the log says of a client that has left.
+const statusGone = 499
+
+// log writes the one line about a call.
+func (x *exchange) log(ctx context.Context) {
+	status := x.out.status
+	attrs := []slog.Attr{
+		slog.String(logging.KeyRequest, x.out.id),
+		slog.String(logging.KeyDialect, x.endpoint.speaker.Name()),
+		slog.String("operation", x.endpoint.route.Operation),
+		slog.String(logging.KeyModel, x.model),
+		slog.Bool("stream", x.stream),
+		slog.Int64("ms", time.Since(x.out.began).Milliseconds()),
+	}
+	if status != 0 {
+		attrs = append(attrs, slog.Int64("ttfb_ms", x.out.first.Sub(x.out.began).Milliseconds()))
+	}
+	if x.out.key != "" {
+		attrs = append(attrs, slog.String("key", x.out.key))
+	}
+	if x.err != nil {
+		e := llm.AsError(x.err)
+		attrs = append(attrs, slog.String(logging.KeyError, string(e.Code)), slog.String("detail", e.Error()))
+		if e.Code == llm.CodeCanceled {
+			status = statusGone
+		}
+	}
+	attrs = append(attrs, slog.Int("status", status))
+	attrs = append(attrs, x.served()...)
+	x.endpoint.server.log.LogAttrs(ctx, slog.LevelInfo, "call", attrs...)
+}
+
+// served are the attributes of a call that came as far as to a provider.
+func (x *exchange) served() []slog.Attr {
+	if x.target.Provider == nil {
+		return nil
+	}
+	encoding := bus.Native
+	if x.encoder != nil {
+		encoding = bus.Canonical
+	}
+	attrs := []slog.Attr{
+		slog.String(logging.KeyProvider, x.target.Provider.Name),
+		slog.String("encoding", string(encoding)),
+		slog.Int("attempts", x.attempts),
+		slog.Int64("queue_ms", x.queued.Milliseconds()),
+	}
+	if x.usage != nil {
+		attrs = append(attrs, slog.Int("input_tokens", x.usage.Prompt()), slog.Int("output_tokens", x.usage.Output))
+	}
+	return attrs
+}

@@ -1,0 +1,157 @@
+// Package ingress is the HTTP side of allama: it takes calls in the clients'
+// dialects, hands them to the bus, and writes the answers back. It knows
+// neither upstreams nor their keys.
+package ingress
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/offbeat-studio/allama/shared/bus"
+	"github.com/offbeat-studio/allama/shared/catalog"
+	"github.com/offbeat-studio/allama/shared/logging"
+)
+
+const (
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 120 * time.Second
+	headerSize    = 64 << 10
+	silence       = 15 * time.Second // after which a stream shows a sign of life
+	lastWords     = 5 * time.Second  // for calls that are told that the server stops
+)
+
+// peers finds those that vanished without a word within a minute.
+var peers = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 15 * time.Second, Count: 3}
+
+// Parts are what a [Server] stands on. The owner and the catalog are run by
+// whoever made them, and must outlive the server.
+type Parts struct {
+	Owner   *bus.Owner
+	Catalog *catalog.View
+	Logger  *slog.Logger // default: discard
+}
+
+// A Server serves clients over HTTP. It is a
+// [github.com/offbeat-studio/allama/shared/service.Readier].
+type Server struct {
+	cfg       Config
+	owner     *bus.Owner
+	catalog   *catalog.View
+	log       *slog.Logger
+	keys      keyring
+	guard     guard
+	speakers  []*speaker
+	calls     map[string]*speaker // by the path of the call
+	handler   http.Handler
+	keepAlive time.Duration
+	ready     chan struct{}
+	addr      atomic.Pointer[net.Addr]
+	draining  atomic.Bool
+}
+
+// New returns a server that does not listen yet. It fails when cfg is not
+// valid, with all that is wrong, and when the file of keys cannot be used.
+func New(cfg Config, parts Parts) (*Server, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	log := parts.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{
+		cfg: cfg.withDefaults(), owner: parts.Owner, catalog: parts.Catalog,
+		log:      log.With(slog.String(logging.KeyComponent, "ingress")),
+		speakers: speakers(), calls: map[string]*speaker{},
+		keepAlive: silence, ready: make(chan struct{}),
+	}
+	s.guard = newGuard(s.cfg)
+	if cfg.KeysFile != "" {
+		var err error
+		if s.keys, err = loadKeys(cfg.KeysFile, s.log); err != nil {
+			return nil, err
+		}
+	}
+	s.handler = s.front(s.router())
+	return s, nil
+}
+
+// Handler returns what the server serves.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// Ready returns a channel that is closed once the server listens.
+func (s *Server) Ready() <-chan struct{} { return s.ready }
+
+// Addr returns the address that the server listens on, nil before it does.
+func (s *Server) Addr() net.Addr {
+	if a := s.addr.Load(); a != nil {
+		return *a
+	}
+	return nil
+}
+
+// Run serves until ctx is done. It then says that it is not ready, goes on for
+// the drain delay, accepts no more, and lets the running calls end within the
+// drain timeout; what still runs then is told so and ended. It fails when it
+// cannot listen, and may be called once.
+func (s *Server) Run(ctx context.Context) error {
+	l, err := (&net.ListenConfig{KeepAliveConfig: peers}).Listen(ctx, "tcp", s.cfg.address())
+	if err != nil {
+		return fmt.Errorf("listen for clients (HOST, PORT): %w", err)
+	}
+	addr := l.Addr()
+	s.addr.Store(&addr)
+	calls, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer end(nil)
+	web := &http.Server{
+		Handler:           s.handler,
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    headerSize,
+		BaseContext:       func(net.Listener) context.Context { return calls },
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- web.Serve(l) }()
+	close(s.ready)
+	s.log.Info("listening", slog.String("address", addr.String()))
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve clients: %w", err)
+	case <-ctx.Done():
+	}
+	err = s.drain(web, end)
+	<-failed
+	return err
+}
+
+// drain ends the server in an orderly way.
+func (s *Server) drain(web *http.Server, end context.CancelCauseFunc) error {
+	s.draining.Store(true)
+	web.SetKeepAlivesEnabled(false) // answers now ask for another connection
+	if s.cfg.DrainDelay > 0 {
+		<-time.After(s.cfg.DrainDelay)
+	}
+	if shutdown(web, s.cfg.DrainTimeout) == nil {
+		return nil
+	}
+	s.log.Warn("the drain timeout is over, ending the calls that still run")
+	end(errStopping)
+	if shutdown(web, lastWords) == nil {
+		return nil
+	}
+	return errors.Join(errors.New("clients that take nothing were cut off"), web.Close())
+}
+
+// shutdown stops accepting and waits for the running calls.
+func shutdown(web *http.Server, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	return web.Shutdown(ctx)
+}

@@ -1,0 +1,119 @@
+// Package anthropic is the kind of provider that speaks Anthropic's Messages
+// API: Anthropic itself and servers that imitate it.
+package anthropic
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/offbeat-studio/allama/shared/catalog"
+	"github.com/offbeat-studio/allama/shared/dialect/anthropic"
+	"github.com/offbeat-studio/allama/workers/upstream"
+)
+
+const (
+	defaultHost = "https://api.anthropic.com"
+	apiVersion  = "2023-06-01"
+)
+
+// A Provider is one API. It is safe for concurrent use.
+type Provider struct {
+	*upstream.Client
+}
+
+// New returns a provider. The host may end in /v1 or not.
+func New(c upstream.Config) (*Provider, error) {
+	base, err := upstream.ParseHost(cmp.Or(c.Host, defaultHost))
+	if err != nil {
+		return nil, fmt.Errorf("host: %w", err)
+	}
+	base.Path = strings.TrimSuffix(base.Path, "/v1") + "/v1"
+	header := http.Header{"Anthropic-Version": {apiVersion}}
+	if key := c.APIKey.Reveal(); key != "" {
+		header.Set("X-Api-Key", key)
+	}
+	return &Provider{upstream.New(upstream.Options{
+		Base: base, Dialect: anthropic.Client{}, Header: header, Key: c.APIKey,
+		Timeouts: upstream.Timeouts{}.Silence(c.Timeout),
+	})}, nil
+}
+
+// A page is a part of the list of models.
+type page struct {
+	Data    []json.RawMessage `json:"data"`
+	HasMore bool              `json:"has_more"`
+	LastID  string            `json:"last_id"`
+}
+
+const maxPages = 20 // of 1,000 models each
+
+// Models lists the models of GET /v1/models, all pages of it.
+func (p *Provider) Models(ctx context.Context) ([]catalog.Model, error) {
+	var models []catalog.Model
+	query := url.Values{"limit": {"1000"}}
+	for range maxPages {
+		list, err := upstream.Get[page](ctx, p.Client, "models", query)
+		if err != nil {
+			return nil, fmt.Errorf("list models: %w", err)
+		}
+		for _, raw := range list.Data {
+			var r record
+			if err := json.Unmarshal(raw, &r); err != nil {
+				return nil, fmt.Errorf("list models: %w", err)
+			}
+			m := r.model()
+			m.Raw = raw
+			models = append(models, m)
+		}
+		if !list.HasMore || list.LastID == "" || list.LastID == query.Get("after_id") {
+			break
+		}
+		query.Set("after_id", list.LastID)
+	}
+	return models, nil
+}
+
+// A record is one model as the API describes it.
+type record struct {
+	ID             string                     `json:"id"`
+	DisplayName    string                     `json:"display_name"`
+	CreatedAt      string                     `json:"created_at"`
+	MaxInputTokens int                        `json:"max_input_tokens"`
+	MaxTokens      int                        `json:"max_tokens"`
+	Capabilities   map[string]json.RawMessage `json:"capabilities"` // each with a field supported
+}
+
+func (r record) model() catalog.Model {
+	created, _ := time.Parse(time.RFC3339, r.CreatedAt) // zero where it is no time
+	m := catalog.Model{
+		ID: r.ID, DisplayName: r.DisplayName, Kind: "chat", OwnedBy: "anthropic",
+		ContextLength: max(r.MaxInputTokens, 0), MaxOutput: max(r.MaxTokens, 0),
+		Capabilities: []string{"completion", "tools"}, // all models of the API have these
+		Created:      created,
+	}
+	for _, c := range capabilityOf {
+		if r.supports(c.theirs) && !slices.Contains(m.Capabilities, c.ours) {
+			m.Capabilities = append(m.Capabilities, c.ours)
+		}
+	}
+	return m
+}
+
+var capabilityOf = []struct{ theirs, ours string }{
+	{"image_input", "vision"}, {"vision", "vision"}, {"thinking", "thinking"},
+}
+
+func (r record) supports(capability string) bool {
+	var c struct {
+		Supported bool `json:"supported"`
+	}
+	raw := r.Capabilities[capability]
+	return string(raw) == "true" || json.Unmarshal(raw, &c) == nil && c.Supported
+}

@@ -1,0 +1,9 @@
+package workers_test
+
+import (
+	"testing"
+
+	"github.com/offbeat-studio/allama/workers/providertest"
+)
+
+func TestProvidersConform(t *testing.T) { providertest.Run(t) }

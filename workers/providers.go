@@ -1,0 +1,98 @@
+package workers
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/offbeat-studio/allama/shared/catalog"
+	"github.com/offbeat-studio/allama/shared/logging"
+	"github.com/offbeat-studio/allama/workers/anthropic"
+	"github.com/offbeat-studio/allama/workers/demo"
+	"github.com/offbeat-studio/allama/workers/ollama"
+	"github.com/offbeat-studio/allama/workers/openai"
+	"github.com/offbeat-studio/allama/workers/upstream"
+)
+
+// ProviderConfig says what one provider is.
+type ProviderConfig struct {
+	Name           string         // see [ValidName]
+	Kind           string         // one of [Kinds]
+	Host           string         // the API's address; empty: the kind's own
+	APIKey         logging.Secret // empty: none is sent
+	MaxConcurrency int            // calls at once, of one process; 0: 20,000
+	Timeout        time.Duration  // longest silence of the upstream; 0: the kind's default
+}
+
+// A kind is a way to make providers.
+type kind struct {
+	name    string
+	dialect string // empty: the providers take canonical calls only
+	open    func(upstream.Config) (Lister, error)
+}
+
+// kinds are all there are, one folder each.
+var kinds = []kind{
+	{"openai", "openai", func(c upstream.Config) (Lister, error) { return openai.New(c) }},
+	{"anthropic", "anthropic", func(c upstream.Config) (Lister, error) { return anthropic.New(c) }},
+	{"ollama", "ollama", func(c upstream.Config) (Lister, error) { return ollama.New(c) }},
+	{"demo", "", func(upstream.Config) (Lister, error) { return demo.New(), nil }},
+}
+
+// Kinds lists the kinds of provider.
+func Kinds() []string {
+	names := make([]string, len(kinds))
+	for i, k := range kinds {
+		names[i] = k.name
+	}
+	return names
+}
+
+// Dialect is the dialect in which providers of a kind take native calls; empty
+// where they take none, and for unknown kinds.
+func Dialect(kind string) string {
+	for _, k := range kinds {
+		if k.name == kind {
+			return k.dialect
+		}
+	}
+	return ""
+}
+
+var validName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
+
+// ValidName says whether a provider can have the name.
+func ValidName(name string) bool { return validName.MatchString(name) }
+
+// Open returns the provider that c describes. It makes no connection yet.
+func Open(c ProviderConfig) (Lister, error) {
+	if !ValidName(c.Name) {
+		return nil, fmt.Errorf("provider %q: the name must be of a-z, 0-9, _ and -", c.Name)
+	}
+	for _, k := range kinds {
+		if k.name != c.Kind {
+			continue
+		}
+		p, err := k.open(upstream.Config{Host: c.Host, APIKey: c.APIKey, Timeout: c.Timeout})
+		if err != nil {
+			return nil, fmt.Errorf("provider %s: %w", c.Name, err)
+		}
+		return p, nil
+	}
+	return nil, fmt.Errorf("provider %s: unknown kind %q", c.Name, c.Kind)
+}
+
+// Source returns what the catalog knows of a provider before it was listed,
+// and the way to list its models.
+func Source(c ProviderConfig) (catalog.Provider, func(context.Context) ([]catalog.Model, error), error) {
+	p, err := Open(c)
+	if err != nil {
+		return catalog.Provider{}, nil, err
+	}
+	entry := catalog.Provider{Name: c.Name, Kind: c.Kind, Dialect: Dialect(c.Kind)}
+	if r, ok := p.(remote); ok {
+		entry.BaseURL = r.BaseURL()
+	}
+	return entry, p.Models, nil
+}

@@ -1,0 +1,185 @@
+package upstream
+
+import (
+	"bytes"
+	"context"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/offbeat-studio/allama/shared/llm"
+	"github.com/offbeat-studio/allama/shared/rawjson"
+)
+
+// An Answer is an upstream's answer in its own words.
+type Answer struct {
+	ContentType string
+	Whole       bool                    // there is one piece, the body; otherwise each piece is a frame
+	Pieces      iter.Seq2[Piece, error] // at most one error, last; can be ranged over once
+}
+
+// A Piece is a part of an answer. It is valid until the next step.
+type Piece struct {
+	Raw    []byte      // as the upstream sent it; may be empty
+	Events []llm.Event // what it says, where it was understood
+}
+
+// Forward sends a call as it is. The answer is decoded on the side, to find
+// failures, and its end: pieces that are not fit for a client are not yielded.
+//
+// Errors are those of [Client.Answer]. Some of them carry the upstream's own
+// status and body. The caller must range over the pieces, or end ctx, to
+// release the connection.
+func (c *Client) Forward(ctx context.Context, call *Call) (*Answer, error) {
+	x, err := c.open(ctx, call, true)
+	if err != nil {
+		return nil, err
+	}
+	a := &Answer{ContentType: x.media, Whole: x.whole(), Pieces: x.pieces(call.Operation)}
+	if a.Whole {
+		a.Pieces = x.body(call.Operation)
+	}
+	return a, nil
+}
+
+// events yields what an answer says, whichever way it comes.
+func (x *exchange) events(operation string) llm.Stream {
+	if x.whole() {
+		return x.wholeEvents(operation)
+	}
+	return func(yield func(llm.Event, error) bool) {
+		for p, err := range x.pieces(operation) {
+			for _, e := range p.Events {
+				if !yield(e, nil) {
+					return
+				}
+			}
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+		}
+	}
+}
+
+func (x *exchange) wholeEvents(operation string) llm.Stream {
+	return func(yield func(llm.Event, error) bool) {
+		defer x.close()
+		body, err := x.readAll()
+		if err != nil {
+			yield(nil, x.explain(err))
+			return
+		}
+		response, err := x.client.dialect.Whole(operation, body)
+		if err != nil {
+			yield(nil, x.explain(notUnderstood(err)))
+			return
+		}
+		for e := range response.Events() {
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
+}
+
+// pieces yields the frames of a stream, each with what it says, up to the one
+// that finishes the answer. Together with an error come the events of the part
+// that could be understood.
+func (x *exchange) pieces(operation string) iter.Seq2[Piece, error] {
+	return func(yield func(Piece, error) bool) {
+		defer x.close()
+		decoder := x.client.dialect.Decoder(operation)
+		var last Piece // a frame whose end is missing
+		x.said = time.Now()
+		for f, err := range x.frames() {
+			if err != nil {
+				yield(Piece{}, x.explain(err))
+				return
+			}
+			events, err := decoder.Step(f)
+			if err != nil {
+				yield(Piece{Events: events}, x.explain(err))
+				return
+			}
+			if len(events) > 0 {
+				x.said = time.Now()
+			}
+			if finished(events) {
+				if yield(Piece{Raw: f.Raw, Events: events}, nil) {
+					x.drain()
+				}
+				return
+			}
+			if !x.complete(f.Raw) {
+				last = Piece{Raw: slices.Clone(f.Raw), Events: events}
+				continue
+			}
+			if !yield(Piece{Raw: f.Raw, Events: events}, nil) {
+				return
+			}
+		}
+		events, err := decoder.End()
+		last.Events = append(last.Events, events...)
+		if err != nil {
+			yield(Piece{Events: last.Events}, x.explain(err))
+			return
+		}
+		yield(last, nil)
+	}
+}
+
+func finished(events []llm.Event) bool {
+	if len(events) == 0 {
+		return false
+	}
+	_, ok := events[len(events)-1].(llm.Finish)
+	return ok
+}
+
+// complete says whether a frame has its end. One that has not was cut, or is
+// the last one of a careless upstream: only the end of the answer tells.
+func (x *exchange) complete(raw []byte) bool {
+	line, ok := bytes.CutSuffix(raw, []byte("\n"))
+	if !ok || x.media == mediaNDJSON {
+		return ok
+	}
+	line = bytes.TrimSuffix(line, []byte("\r"))
+	return len(line) == 0 || bytes.HasSuffix(line, []byte("\n"))
+}
+
+// body yields a whole body, if it is not an error in disguise.
+func (x *exchange) body(operation string) iter.Seq2[Piece, error] {
+	return func(yield func(Piece, error) bool) {
+		defer x.close()
+		body, err := x.readAll()
+		if err != nil {
+			yield(Piece{}, x.explain(err))
+			return
+		}
+		response, err := x.client.dialect.Whole(operation, body)
+		if err != nil && !harmless(body) {
+			yield(Piece{}, x.explain(notUnderstood(err)))
+			return
+		}
+		p := Piece{Raw: body}
+		if err == nil {
+			p.Events = []llm.Event{response.Finish}
+		}
+		yield(p, nil)
+	}
+}
+
+// harmless says whether a body that was not understood can be left to the
+// client, who may know better.
+func harmless(body []byte) bool {
+	if rawjson.Check(body) != nil {
+		return false
+	}
+	for f := range rawjson.Fields(body) {
+		if f.Key == "error" && string(f.Value) != "null" {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,126 @@
+package upstream
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/offbeat-studio/allama/shared/dialect/openai"
+	"github.com/offbeat-studio/allama/shared/llm"
+)
+
+func TestUnreachable(t *testing.T) {
+	tests := []struct {
+		name string
+		err  error
+		code llm.Code
+		says string
+	}{
+		{"refused", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, llm.CodeUnreachable, "refused"},
+		{"no such name", &net.DNSError{Err: "no such host", Name: "secret.internal", IsNotFound: true}, llm.CodeUnreachable, "host name"},
+		{"a slow name server", &net.DNSError{Err: "timeout", Name: "secret.internal", IsTimeout: true}, llm.CodeTimeout, "too long"},
+		{"dial timeout", &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, llm.CodeTimeout, "too long"},
+		{"bad certificate", &tls.CertificateVerificationError{Err: errors.New("secret.internal")}, llm.CodeUnreachable, "certificate"},
+		{"reset", fmt.Errorf("read: %w", syscall.ECONNRESET), llm.CodeUnreachable, "without an answer"},
+		{"closed", io.EOF, llm.CodeUnreachable, "without an answer"},
+		{"anything else", errors.New("secret.internal"), llm.CodeUnreachable, "reached"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			e := unreachable(&url.Error{Op: "Post", URL: "http://secret.internal", Err: tt.err})
+			if e.Code != tt.code || !strings.Contains(e.Message, tt.says) || strings.Contains(e.Message, "secret") {
+				t.Errorf("got %s %q want %s with %q", e.Code, e.Message, tt.code, tt.says)
+			}
+			if !errors.Is(e, tt.err) {
+				t.Error("the operator is not told the cause")
+			}
+		})
+	}
+}
+
+func TestCertificatesAreChecked(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	server.StartTLS()
+	defer server.Close()
+	base, err := ParseHost(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := New(Options{Base: base, Dialect: openai.Client{}})
+	defer c.Close()
+	if e := llm.AsError(ask(c, true)); e == nil || e.Code != llm.CodeUnreachable || !strings.Contains(e.Message, "certificate") {
+		t.Errorf("error is %v want that the certificate cannot be trusted", e)
+	}
+}
+
+func TestRedactHidesTheKeyEverywhere(t *testing.T) {
+	c := New(Options{Base: &url.URL{}, Dialect: openai.Client{}, Key: "sk-secret"})
+	e := c.redact(&llm.Error{
+		Code: llm.CodeInvalid, Message: "a sk-secret b sk-secret", Param: "sk-secret", Err: errors.New("c sk-secret"),
+	})
+	if text := fmt.Sprintf("%s %s %v", e.Message, e.Param, e); strings.Contains(text, "sk-secret") {
+		t.Errorf("the key is in %q", text)
+	}
+	if e.Message != "a [redacted] b [redacted]" {
+		t.Errorf("message is %q", e.Message)
+	}
+}
+
+func TestBounded(t *testing.T) {
+	for _, size := range []int{0, 9, 10} {
+		got, err := io.ReadAll(&bounded{r: bytes.NewReader(make([]byte, size)), left: 10})
+		if err != nil || len(got) != size {
+			t.Errorf("%d bytes under a limit of 10: %d, %v", size, len(got), err)
+		}
+	}
+	if _, err := io.ReadAll(&bounded{r: bytes.NewReader(make([]byte, 11)), left: 10}); !errors.Is(err, errTooLong) {
+		t.Errorf("11 bytes under a limit of 10: %v", err)
+	}
+}
+
+// TestNothingIsSentTwice closes a connection that waits for its next request
+// as that is written: the upstream may have seen it, so it is not repeated.
+func TestNothingIsSentTwice(t *testing.T) {
+	posts := make(chan string, 10)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		body, _ := io.ReadAll(q.Body)
+		posts <- string(body)
+		if len(posts) > 1 {
+			panic(http.ErrAbortHandler)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		io.WriteString(w, `{"choices":[]}`)
+	}))
+	defer server.Close()
+	base, err := ParseHost(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := New(Options{Base: base, Dialect: openai.Client{}})
+	defer c.Close()
+	req := c.request(context.Background(), http.MethodPost, "x")
+	setBody(req, []byte("{}"))
+	if req.GetBody != nil {
+		t.Error("the transport could repeat the request")
+	}
+	_ = ask(c, false)
+	if e := llm.AsError(ask(c, false)); e == nil || e.Code != llm.CodeUnreachable {
+		t.Errorf("second call: %v want unreachable", e)
+	}
+	if len(posts) != 2 {
+		t.Errorf("two calls were sent %d times", len(posts))
+	}
+}

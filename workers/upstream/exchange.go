@@ -1,0 +1,231 @@
+package upstream
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/offbeat-studio/allama/shared/frame"
+	"github.com/offbeat-studio/allama/shared/llm"
+)
+
+// An exchange is one request and its answer. It is for one goroutine.
+type exchange struct {
+	client   *Client
+	ctx      context.Context // ends with the exchange, or when the upstream is silent for too long
+	cancel   context.CancelCauseFunc
+	watchdog *time.Timer
+	wait     func(time.Duration) error
+
+	response *http.Response
+	silence  time.Duration // the longest for the next read
+	said     time.Time     // when the stream last said something; zero in whole answers
+	eof      bool
+
+	media   string    // the answer's type
+	content io.Reader // the answer, decompressed and bounded
+}
+
+func newExchange(ctx context.Context, c *Client, wait func(time.Duration) error) *exchange {
+	x := &exchange{client: c, wait: wait}
+	x.ctx, x.cancel = context.WithCancelCause(ctx)
+	return x
+}
+
+// roundTrip sends the request and waits for the head of the answer.
+func (x *exchange) roundTrip(req *http.Request) error {
+	if err := x.wait(x.silence); err != nil {
+		return err
+	}
+	x.watchdog = time.AfterFunc(x.silence, func() { x.cancel(errSilent) })
+	response, err := x.client.http.Do(req)
+	x.watchdog.Stop()
+	if err == nil {
+		x.response = response
+		return nil
+	}
+	if cause := x.cause(); cause != nil {
+		return cause
+	}
+	return unreachable(err)
+}
+
+// cause is why the exchange is over; nil while it is not.
+func (x *exchange) cause() error {
+	cause := context.Cause(x.ctx)
+	if errors.Is(cause, errSilent) {
+		return silent(x.silence)
+	}
+	return cause
+}
+
+// close releases the connection, or breaks it off where the answer was not
+// read to its end. It can be called more than once.
+func (x *exchange) close() {
+	x.cancel(nil)
+	if x.watchdog != nil {
+		x.watchdog.Stop()
+	}
+	if x.response != nil {
+		_ = x.response.Body.Close() // nobody is left who could care
+	}
+}
+
+// Read reads from the network. Whatever was read before has been dealt with by
+// then, and is sent on.
+func (x *exchange) Read(p []byte) (int, error) {
+	if x.eof {
+		return 0, io.EOF
+	}
+	if progress := x.client.timeouts.Progress; !x.said.IsZero() && time.Since(x.said) >= progress {
+		return 0, silent(progress)
+	}
+	if err := x.wait(x.silence); err != nil {
+		return 0, err
+	}
+	x.watchdog.Reset(x.silence)
+	n, err := x.response.Body.Read(p)
+	x.watchdog.Stop()
+	if n > 0 {
+		x.silence = x.client.timeouts.Idle
+	}
+	x.eof = err == io.EOF
+	return n, err
+}
+
+// The kinds of answer, by media type. [exchange.accept] lets no other pass.
+const (
+	mediaSSE    = "text/event-stream"
+	mediaNDJSON = "application/x-ndjson"
+	mediaJSON   = "application/json"
+)
+
+// accept looks at the head of an answer that promises well.
+func (x *exchange) accept() error {
+	media, _, err := mime.ParseMediaType(x.response.Header.Get("Content-Type"))
+	if err != nil {
+		return unreadable(fmt.Errorf("content type: %w", err))
+	}
+	limit := int64(maxStream)
+	switch media {
+	case mediaSSE, mediaNDJSON:
+	case mediaJSON:
+		limit = maxWhole
+	default:
+		return unreadable(errors.New("its content type is neither JSON nor a stream"))
+	}
+	x.media = media
+	x.content, err = x.decoded(limit)
+	return err
+}
+
+// decoded returns a reader of the body without its compression, and bounded.
+func (x *exchange) decoded(limit int64) (io.Reader, error) {
+	switch strings.ToLower(x.response.Header.Get("Content-Encoding")) {
+	case "", "identity":
+		return &bounded{r: x, left: limit}, nil
+	case "gzip", "x-gzip":
+		return &bounded{r: &gunzip{x: x}, left: limit}, nil
+	default:
+		return nil, unreadable(errors.New("its content encoding was not asked for"))
+	}
+}
+
+// whole says whether the answer is one body, not a stream of frames.
+func (x *exchange) whole() bool { return x.media == mediaJSON }
+
+func (x *exchange) frames() frame.Frames {
+	if x.media == mediaSSE {
+		return frame.SSE(x.content)
+	}
+	return frame.NDJSON(x.content)
+}
+
+// readAll reads a whole body.
+func (x *exchange) readAll() ([]byte, error) {
+	var body bytes.Buffer
+	body.Grow(int(min(max(x.response.ContentLength, 0), 1<<20)) + bytes.MinRead)
+	_, err := body.ReadFrom(x.content)
+	return body.Bytes(), err
+}
+
+// drain reads what little follows the end of an answer, so that the connection
+// can be used again, and the upstream does not take the call for cancelled.
+func (x *exchange) drain() {
+	x.silence = drainTimeout
+	rest := make([]byte, 4<<10)
+	began := time.Now()
+	for read := 0; read < maxDrain && time.Since(began) < drainTimeout; {
+		n, err := x.Read(rest)
+		if err != nil {
+			return
+		}
+		read += n
+		x.silence = drainTimeout
+	}
+}
+
+// explain makes of an error that ended the answer what the client is told.
+func (x *exchange) explain(err error) error {
+	if cause := x.cause(); cause != nil {
+		return cause
+	}
+	if e, ok := errors.AsType[*llm.Error](err); ok {
+		return x.client.redact(e)
+	}
+	return interrupted(err)
+}
+
+// bounded fails once more than left was read.
+type bounded struct {
+	r    io.Reader
+	left int64
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	n, err := b.r.Read(p)
+	b.left -= int64(n)
+	if b.left < 0 {
+		return 0, errTooLong
+	}
+	return n, err
+}
+
+// gunzip decompresses a body; the first read, not before, reads its header.
+type gunzip struct {
+	x *exchange
+	z *gzip.Reader
+}
+
+func (g *gunzip) Read(p []byte) (int, error) {
+	if g.z == nil {
+		z, err := gzip.NewReader(g.x)
+		if err != nil {
+			return 0, g.failed(err)
+		}
+		g.z = z
+	}
+	n, err := g.z.Read(p)
+	if err != nil && err != io.EOF {
+		err = g.failed(err)
+	}
+	return n, err
+}
+
+// failed tells a body that is not what it claims from a connection that broke.
+func (g *gunzip) failed(err error) error {
+	if errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) {
+		return unreadable(err)
+	}
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF // a body of no bytes is not the clean end of one
+	}
+	return err
+}

@@ -1,0 +1,152 @@
+// Package upstream makes the HTTP calls that all kinds of provider have in
+// common: it sends a request to one API, and reads the answer, streamed or
+// whole, with bounded time and memory.
+//
+// It does not know how an API is addressed or which key it wants: the kinds
+// do. It never retries, and never follows a redirect.
+package upstream
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/offbeat-studio/allama/shared/dialect"
+	"github.com/offbeat-studio/allama/shared/llm"
+	"github.com/offbeat-studio/allama/shared/logging"
+)
+
+// Config is what an operator says about an upstream. The zero value is the
+// kind's own address, without a key.
+type Config struct {
+	Host    string         // the API's address, in the forms that the kind takes; empty: the kind's default
+	APIKey  logging.Secret // empty: none is sent
+	Timeout time.Duration  // longest silence of the upstream, before and inside an answer; zero: the kind's default
+}
+
+// Options describe an API, as its kind knows it.
+type Options struct {
+	Base     *url.URL // operations are below it
+	Dialect  dialect.Client
+	Header   http.Header    // sent with every request
+	Key      logging.Secret // hidden wherever the upstream repeats it
+	Timeouts Timeouts
+}
+
+// A Client calls one API. It is safe for concurrent use.
+type Client struct {
+	base     *url.URL
+	dialect  dialect.Client
+	header   http.Header
+	key      string
+	timeouts Timeouts
+	http     *http.Client
+}
+
+// New returns a client with a connection pool of its own.
+func New(o Options) *Client {
+	header := o.Header.Clone()
+	if header == nil {
+		header = http.Header{}
+	}
+	header.Set("Content-Type", "application/json")
+	header.Set("Accept", "application/json, text/event-stream, application/x-ndjson")
+	header.Set("Accept-Encoding", "identity") // a compressor may hold back what is to be streamed
+	header.Set("User-Agent", "allama")
+	return &Client{
+		base: o.Base, dialect: o.Dialect, header: header, key: o.Key.Reveal(),
+		timeouts: o.Timeouts.withDefaults(),
+		http: &http.Client{
+			Transport: newTransport(),
+			// A redirect would carry the key and the conversation elsewhere.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}
+}
+
+// A Call is a request in the upstream's own dialect.
+type Call struct {
+	Operation string // the path behind the API's base
+	Body      []byte
+	Stream    bool // whether a streamed answer is expected
+
+	// Wait is called before each wait for the upstream, with its longest
+	// duration. Its error ends the call.
+	Wait func(longest time.Duration) error
+}
+
+// Dialect is the name of the dialect that the upstream speaks.
+func (c *Client) Dialect() string { return c.dialect.Name() }
+
+// BaseURL is the API's address without any credentials, to be shown.
+func (c *Client) BaseURL() string {
+	shown := *c.base
+	shown.User = nil
+	return shown.String()
+}
+
+// Close closes the connections that are not in use.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Answer sends r and returns the answer as it arrives, and what of r the
+// dialect could not carry. Before each wait for the upstream it calls wait
+// with the longest duration; an error of wait ends the answer.
+//
+// It returns an [*llm.Error] when the upstream refuses the call outright;
+// later failures are yielded by the stream. The caller must range over the
+// stream, or end ctx, to release the connection.
+func (c *Client) Answer(ctx context.Context, r *llm.Request, wait func(time.Duration) error) (llm.Stream, []llm.Warning, error) {
+	encoded, err := c.dialect.Encode(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	x, err := c.open(ctx, &Call{Operation: encoded.Operation, Body: encoded.Body, Stream: r.Stream, Wait: wait}, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	return x.events(encoded.Operation), encoded.Warnings, nil
+}
+
+// operation is what the path of a call may look like: nothing in it can lead
+// out of the API's base.
+var operation = regexp.MustCompile(`^[a-z0-9_-]+(/[a-z0-9_-]+)*$`)
+
+// open sends a call and waits for the head of its answer. Native says that the
+// client speaks the upstream's dialect.
+func (c *Client) open(ctx context.Context, call *Call, native bool) (*exchange, error) {
+	if !operation.MatchString(call.Operation) {
+		return nil, &llm.Error{Code: llm.CodeNotFound, Message: fmt.Sprintf("unknown operation: %q", call.Operation)}
+	}
+	x := newExchange(ctx, c, call.Wait)
+	x.silence = c.timeouts.first(call.Stream)
+	req := c.request(x.ctx, http.MethodPost, call.Operation)
+	setBody(req, call.Body)
+	if err := x.roundTrip(req); err != nil {
+		x.close()
+		return nil, err
+	}
+	if x.response.StatusCode >= http.StatusMultipleChoices {
+		defer x.close()
+		return nil, x.refusal(native)
+	}
+	if err := x.accept(); err != nil {
+		x.close()
+		return nil, err
+	}
+	return x, nil
+}
+
+// request returns a request for a path below the base.
+func (c *Client) request(ctx context.Context, method, path string) *http.Request {
+	u := *c.base
+	u.Path = strings.TrimSuffix(u.Path, "/") + "/" + path
+	req := &http.Request{
+		Method: method, URL: &u, Host: u.Host, Header: c.header.Clone(),
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}
+	return req.WithContext(ctx)
+}

@@ -1,0 +1,221 @@
+package workers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/offbeat-studio/allama/shared/bus"
+	"github.com/offbeat-studio/allama/shared/llm"
+	"github.com/offbeat-studio/allama/shared/logging"
+	"github.com/offbeat-studio/allama/shared/rawjson"
+	"github.com/offbeat-studio/allama/workers/upstream"
+)
+
+// waitMargin is how much longer than an upstream's longest silence the bus
+// waits for a sign of an attempt: the upstream's own timeout comes first.
+const waitMargin = 5 * time.Second
+
+// A handler has one provider perform jobs.
+type handler struct {
+	provider Provider
+	log      *slog.Logger
+}
+
+// handle is the [bus.Handler].
+func (h *handler) handle(ctx context.Context, j *bus.Job, r *bus.Reply) bus.End {
+	began := time.Now()
+	a := &attempt{ctx: ctx, job: j, reply: r}
+	var err error
+	switch j.Encoding {
+	case bus.Canonical:
+		err = h.canonical(a)
+	case bus.Native:
+		err = h.native(a)
+	default:
+		err = fmt.Errorf("job with the encoding %q", j.Encoding)
+	}
+	if err == nil {
+		err = a.data(nil)
+	}
+	a.end.Error = failure(ctx, err)
+	h.report(j, a.end.Error, time.Since(began))
+	return a.end
+}
+
+func (h *handler) canonical(a *attempt) error {
+	r := new(llm.Request)
+	if err := json.Unmarshal(a.job.Body, r); err != nil {
+		return fmt.Errorf("read job: %w", err)
+	}
+	r.Model = a.job.Model
+	events, warnings, err := h.provider.Answer(a.ctx, r, a.wait)
+	if err != nil {
+		return err
+	}
+	a.head = &bus.Head{Warnings: warnings}
+	return a.write(events)
+}
+
+func (h *handler) native(a *attempt) error {
+	f, ok := h.provider.(Forwarder)
+	if !ok || f.Dialect() != a.job.Dialect {
+		return fmt.Errorf("job in the dialect %q, which is not the provider's", a.job.Dialect)
+	}
+	answer, err := f.Forward(a.ctx, &upstream.Call{
+		Operation: a.job.Operation, Body: withModel(a.job.Body, a.job.Model),
+		Stream: a.job.Stream, Wait: a.wait,
+	})
+	if err != nil {
+		return err
+	}
+	a.head = &bus.Head{ContentType: answer.ContentType, Whole: answer.Whole}
+	for p, err := range answer.Pieces {
+		for _, e := range p.Events {
+			a.note(e)
+		}
+		if err != nil {
+			return err
+		}
+		if err := a.data(p.Raw); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// withModel returns the body with the model's name in it. Where it has it
+// already, the body stays as it is, to the byte.
+func withModel(body []byte, model string) []byte {
+	var there *string // the last one counts
+	for f := range rawjson.Fields(body) {
+		if f.Key == "model" && json.Unmarshal(f.Value, &there) != nil {
+			there = nil
+		}
+	}
+	if there != nil && *there == model {
+		return body
+	}
+	return rawjson.Set(body, "model", rawjson.String(model))
+}
+
+// An attempt is a job while it is performed.
+type attempt struct {
+	ctx   context.Context
+	job   *bus.Job
+	reply *bus.Reply
+	head  *bus.Head // goes with the first piece of the answer
+	line  []byte
+	end   bus.End // as far as it is known
+}
+
+// wait sends what has been written before the upstream is waited for: so what
+// came together travels together, and nothing waits for more.
+func (a *attempt) wait(longest time.Duration) error {
+	if err := a.reply.Flush(a.ctx); err != nil {
+		return err
+	}
+	a.reply.Expect(longest + waitMargin)
+	return nil
+}
+
+func (a *attempt) data(p []byte) error {
+	if a.head != nil {
+		a.reply.Head(*a.head)
+		a.head = nil
+	}
+	if len(p) == 0 {
+		return nil
+	}
+	return a.reply.Data(a.ctx, p)
+}
+
+// write writes events as lines.
+func (a *attempt) write(events llm.Stream) error {
+	var check llm.Checker
+	for e, err := range events {
+		if err != nil {
+			return err
+		}
+		if err := check.Check(e); err != nil {
+			return err
+		}
+		a.note(e)
+		if a.line, err = llm.AppendEvent(a.line[:0], e); err != nil {
+			return err
+		}
+		if err := a.data(a.line); err != nil {
+			return err
+		}
+	}
+	return check.End()
+}
+
+// note keeps what the end of the answer shall say.
+func (a *attempt) note(e llm.Event) {
+	var usage *llm.Usage
+	switch e := e.(type) {
+	case llm.Start:
+		usage = e.Usage
+	case llm.Finish:
+		usage, a.end.Reason = e.Usage, e.Reason
+	}
+	if usage != nil {
+		a.end.Usage = usage
+	}
+}
+
+// failure is what the client is told of err; nil for nil.
+func failure(ctx context.Context, err error) *llm.Error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*llm.Error](err); ok {
+		return e
+	}
+	switch {
+	case ctx.Err() != nil:
+		return &llm.Error{Code: llm.CodeCanceled, Message: "request canceled", Err: context.Cause(ctx)}
+	case errors.Is(err, llm.ErrTruncated):
+		return &llm.Error{Code: llm.CodeInterrupted, Message: llm.ErrTruncated.Error()}
+	default:
+		return llm.AsError(err)
+	}
+}
+
+// levelOf is how urgent a failure is to the operator; others are warnings.
+var levelOf = map[llm.Code]slog.Level{
+	llm.CodeUpstreamAuth: slog.LevelError,
+	llm.CodeUpstreamBill: slog.LevelError,
+	llm.CodeInternal:     slog.LevelError,
+	llm.CodeCanceled:     slog.LevelDebug,
+	llm.CodeInvalid:      slog.LevelDebug,
+}
+
+// report logs how an attempt ended.
+func (h *handler) report(j *bus.Job, e *llm.Error, took time.Duration) {
+	level := slog.LevelDebug
+	if e != nil {
+		var ok bool
+		if level, ok = levelOf[e.Code]; !ok {
+			level = slog.LevelWarn
+		}
+	}
+	if !h.log.Enabled(context.Background(), level) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String(logging.KeyRequest, j.Request), slog.Int("attempt", j.Attempt()),
+		slog.String(logging.KeyModel, j.Model), slog.String("encoding", string(j.Encoding)),
+		slog.Duration("took", took),
+	}
+	if e == nil {
+		h.log.LogAttrs(context.Background(), level, "attempt done", attrs...)
+		return
+	}
+	attrs = append(attrs, slog.String("code", string(e.Code)), slog.Any(logging.KeyError, e))
+	h.log.LogAttrs(context.Background(), level, "attempt failed", attrs...)
+}

@@ -1,0 +1,240 @@
+package workers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/offbeat-studio/allama/shared/bus"
+	"github.com/offbeat-studio/allama/shared/bus/bustest"
+	"github.com/offbeat-studio/allama/shared/llm"
+)
+
+// A script is a provider that says what it is told to.
+type script struct {
+	events   []llm.Event
+	err      error // after the events
+	refusal  error // instead of them
+	warnings []llm.Warning
+	wait     []int // before the events with these numbers it waits
+}
+
+func (s script) Answer(_ context.Context, _ *llm.Request, wait func(time.Duration) error) (llm.Stream, []llm.Warning, error) {
+	if s.refusal != nil {
+		return nil, nil, s.refusal
+	}
+	return func(yield func(llm.Event, error) bool) {
+		for i, e := range s.events {
+			if slices.Contains(s.wait, i) {
+				if err := wait(time.Second); err != nil {
+					yield(nil, err)
+					return
+				}
+			}
+			if !yield(e, nil) {
+				return
+			}
+		}
+		if s.err != nil {
+			yield(nil, s.err)
+		}
+	}, s.warnings, nil
+}
+
+// perform has p perform one job, over a bus, and returns all of the answer.
+func perform(t *testing.T, p Provider, j bus.Job) []bus.Message {
+	t.Helper()
+	server := bustest.Start(t, 6*time.Second, "p")
+	h := &handler{provider: p, log: slog.New(slog.NewJSONHandler(io.Discard, nil))}
+	worker, err := bus.NewWorker(bustest.Connect(t, server), "p", bus.WorkerOptions{}, h.handle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	owner, err := bus.NewOwner(bustest.Connect(t, server), bus.OwnerOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
+	var parts sync.WaitGroup
+	parts.Go(func() { _ = worker.Run(ctx) })
+	parts.Go(func() { _ = owner.Run(ctx) })
+	defer parts.Wait()
+	defer stop()
+
+	j.Request, j.Provider = bus.NewID(), "p"
+	call, err := owner.Call(j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var messages []bus.Message
+	for b, err := range call.Batches(ctx) {
+		if err != nil {
+			t.Fatalf("the answer did not come to an end: %v", err)
+		}
+		messages = append(messages, b.Messages...)
+	}
+	return messages
+}
+
+func canonicalJob(t *testing.T) bus.Job {
+	t.Helper()
+	body, err := json.Marshal(&llm.Request{Model: "asked"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bus.Job{Encoding: bus.Canonical, Model: "m", Body: body}
+}
+
+func endOf(t *testing.T, messages []bus.Message) bus.End {
+	t.Helper()
+	if len(messages) == 0 {
+		t.Fatal("there is no answer")
+	}
+	end, ok := messages[len(messages)-1].(bus.End)
+	if !ok {
+		t.Fatalf("the last message is %T want an end", messages[len(messages)-1])
+	}
+	return end
+}
+
+var whole = []llm.Event{
+	llm.Start{Usage: &llm.Usage{Input: 3}},
+	llm.BlockStart{Block: llm.Text{}}, llm.Delta{Text: "a"}, llm.Delta{Text: "b"}, llm.BlockEnd{},
+	llm.Finish{Reason: llm.FinishStop, Usage: &llm.Usage{Input: 3, Output: 2}},
+}
+
+func TestWhatComesTogetherTravelsTogether(t *testing.T) {
+	tests := []struct {
+		name string
+		wait []int
+		want []string // kinds of message
+	}{
+		{"at once", nil, []string{"head", "data", "end"}},
+		{"a wait before anything", []int{0}, []string{"head", "data", "end"}},
+		{"a wait in the middle", []int{3}, []string{"head", "data", "data", "end"}},
+		{"a wait before each event", []int{0, 1, 2, 3, 4, 5}, []string{"head", "data", "data", "data", "data", "data", "data", "end"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			warnings := []llm.Warning{{Policy: llm.Dropped, Field: "seed"}}
+			messages := perform(t, script{events: whole, wait: tt.wait, warnings: warnings}, canonicalJob(t))
+			var got []string
+			for _, m := range messages {
+				switch m := m.(type) {
+				case bus.Head:
+					got = append(got, "head")
+					if !slices.Equal(m.Warnings, warnings) {
+						t.Errorf("warnings are %v want %v", m.Warnings, warnings)
+					}
+				case bus.Data:
+					got = append(got, "data")
+				case bus.End:
+					got = append(got, "end")
+				}
+			}
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("messages are %v want %v", got, tt.want)
+			}
+			if end := endOf(t, messages); end.Error != nil || *end.Usage != (llm.Usage{Input: 3, Output: 2}) || end.Reason != llm.FinishStop {
+				t.Errorf("end is %+v", end)
+			}
+		})
+	}
+}
+
+func TestFailures(t *testing.T) {
+	busy := &llm.Error{Code: llm.CodeOverloaded, Message: "busy", RetryAfter: time.Second}
+	tests := []struct {
+		name     string
+		provider script
+		code     llm.Code
+		message  string
+		usage    *llm.Usage
+	}{
+		{"a refusal", script{refusal: busy}, llm.CodeOverloaded, "busy", nil},
+		{"a failure on the way", script{events: whole[:3], err: busy}, llm.CodeOverloaded, "busy", &llm.Usage{Input: 3}},
+		{"a failure that nobody foresaw", script{events: whole[:3], err: errors.New("secret")}, llm.CodeInternal, "internal error", &llm.Usage{Input: 3}},
+		{"no end", script{events: whole[:5]}, llm.CodeInterrupted, "upstream closed the stream unexpectedly", &llm.Usage{Input: 3}},
+		{"nothing at all", script{}, llm.CodeInterrupted, "upstream closed the stream unexpectedly", nil},
+		{"events out of place", script{events: []llm.Event{llm.Start{}, llm.Delta{Text: "a"}}}, llm.CodeInternal, "internal error", nil},
+		{"more after the end", script{events: append(slices.Clone(whole), llm.BlockEnd{})}, llm.CodeInternal, "internal error", &llm.Usage{Input: 3, Output: 2}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			end := endOf(t, perform(t, tt.provider, canonicalJob(t)))
+			if e := end.Error; e == nil || e.Code != tt.code || e.Message != tt.message {
+				t.Errorf("error is %+v want %s %q", e, tt.code, tt.message)
+			}
+			if (end.Usage == nil) != (tt.usage == nil) || end.Usage != nil && *end.Usage != *tt.usage {
+				t.Errorf("usage is %+v want %+v", end.Usage, tt.usage)
+			}
+		})
+	}
+}
+
+func TestJobsThatCannotBePerformed(t *testing.T) {
+	tests := []struct {
+		name string
+		job  bus.Job
+	}{
+		{"an unknown encoding", bus.Job{Encoding: "other", Body: []byte("{}")}},
+		{"no request", bus.Job{Encoding: bus.Canonical, Body: []byte("{")}},
+		{"native, to a provider that has no dialect", bus.Job{Encoding: bus.Native, Dialect: "openai", Operation: "chat/completions", Body: []byte("{}")}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			end := endOf(t, perform(t, script{events: whole}, tt.job))
+			if end.Error == nil || end.Error.Code != llm.CodeInternal {
+				t.Errorf("error is %+v want %s", end.Error, llm.CodeInternal)
+			}
+		})
+	}
+}
+
+func TestWithModel(t *testing.T) {
+	tests := []struct{ name, body, want string }{
+		{"another", `{"a":1,"model" : "x"}`, `{"a":1,"model" : "m"}`},
+		{"the same", `{"model":"m", "a":1.0}`, `{"model":"m", "a":1.0}`},
+		{"the same, escaped", `{"model":"\u006d"}`, `{"model":"\u006d"}`},
+		{"none", `{"a":1}`, `{"model":"m","a":1}`},
+		{"no string", `{"model":7}`, `{"model":"m"}`},
+		{"the last one counts", `{"model":"m","model":"x"}`, `{"model":"m","model":"m"}`},
+		{"the last one is no string", `{"model":"m","model":null}`, `{"model":"m","model":"m"}`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			body := []byte(tt.body)
+			if got := string(withModel(body, "m")); got != tt.want {
+				t.Errorf("got %s want %s", got, tt.want)
+			}
+			if string(body) != tt.body {
+				t.Errorf("the job's body was changed to %s", body)
+			}
+		})
+	}
+}
+
+func TestTheLogSaysWhoMustAct(t *testing.T) {
+	tests := map[llm.Code]string{
+		"": "DEBUG", llm.CodeUpstreamAuth: "ERROR", llm.CodeInternal: "ERROR", llm.CodeTimeout: "WARN", llm.CodeCanceled: "DEBUG",
+	}
+	for code, want := range tests {
+		var text strings.Builder
+		h := &handler{log: slog.New(slog.NewTextHandler(&text, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+		var e *llm.Error
+		if code != "" {
+			e = &llm.Error{Code: code, Message: "no", Err: errors.New("for the operator")}
+		}
+		h.report(&bus.Job{Request: "r1"}, e, time.Second)
+		if got := text.String(); !strings.Contains(got, "level="+want) || !strings.Contains(got, "request=r1") || strings.Contains(got, "for the operator") != (e != nil) {
+			t.Errorf("code %q is logged as %s", code, got)
+		}
+	}
+}
