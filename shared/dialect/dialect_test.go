@@ -75,13 +75,13 @@ var (
 		return b
 	})}
 	noCaches = loss{What: "how the tokens of the prompt were read, and which were thoughts", Forget: func(r *llm.Response) {
-		if r.Usage != nil {
-			r.Usage = &llm.Usage{Input: r.Usage.Prompt(), Output: r.Usage.Output}
+		if r.Finish.Usage != nil {
+			r.Finish.Usage = &llm.Usage{Input: r.Finish.Usage.Prompt(), Output: r.Finish.Usage.Output}
 		}
 	}}
 	noFilter = loss{What: "that the content was filtered", Forget: func(r *llm.Response) {
-		if r.Reason == llm.FinishContentFilter {
-			r.Reason = llm.FinishStop
+		if r.Finish.Reason == llm.FinishContentFilter {
+			r.Finish.Reason = llm.FinishStop
 		}
 	}}
 )

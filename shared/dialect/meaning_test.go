@@ -28,7 +28,7 @@ func (m meaning) String() string {
 // meaningOf leaves aside how the answer is cut into blocks, and what only its
 // own dialect can say.
 func meaningOf(r *llm.Response) meaning {
-	m := meaning{reason: r.Reason}
+	m := meaning{reason: r.Finish.Reason}
 	for _, b := range r.Content {
 		switch b := b.(type) {
 		case llm.Text:
@@ -40,8 +40,8 @@ func meaningOf(r *llm.Response) meaning {
 		default: // only its own dialect can say it
 		}
 	}
-	if r.Usage != nil {
-		m.usage = fmt.Sprintf("%d+%d", r.Usage.Prompt(), r.Usage.Output)
+	if r.Finish.Usage != nil {
+		m.usage = fmt.Sprintf("%d+%d", r.Finish.Usage.Prompt(), r.Finish.Usage.Output)
 	}
 	return m
 }
@@ -70,9 +70,9 @@ var shows = map[string]func(*llm.Response, meaning) bool{
 	"max-tokens-hit":      func(_ *llm.Response, m meaning) bool { return m.reason == llm.FinishLength },
 	"content-filter":      func(_ *llm.Response, m meaning) bool { return m.reason == llm.FinishContentFilter },
 	"usage-in-stream":     func(_ *llm.Response, m meaning) bool { return m.usage != "" },
-	"cache-read-usage":    func(r *llm.Response, _ meaning) bool { return r.Usage != nil && r.Usage.CacheRead > 0 },
-	"cache-write-usage":   func(r *llm.Response, _ meaning) bool { return r.Usage != nil && r.Usage.CacheWrite > 0 },
-	"stop-sequence-hit":   func(r *llm.Response, _ meaning) bool { return r.StopSequence != "" },
+	"cache-read-usage":    func(r *llm.Response, _ meaning) bool { return r.Finish.Usage != nil && r.Finish.Usage.CacheRead > 0 },
+	"cache-write-usage":   func(r *llm.Response, _ meaning) bool { return r.Finish.Usage != nil && r.Finish.Usage.CacheWrite > 0 },
+	"stop-sequence-hit":   func(r *llm.Response, _ meaning) bool { return r.Finish.StopSequence != "" },
 	"logprobs":            has(func(b llm.Text) bool { return len(b.Logprobs) > 0 }),
 	"citations":           has(func(b llm.Text) bool { return len(b.Citations) > 0 }),
 	"thinking-signature":  has(func(b llm.Thinking) bool { return b.Signature != "" }),

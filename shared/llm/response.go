@@ -12,7 +12,7 @@ type Response struct {
 	Model   string
 	Created time.Time
 	Content Blocks
-	Finish
+	Finish  Finish
 }
 
 // Collect folds a stream into a whole answer. It returns the stream's error,
@@ -47,7 +47,7 @@ func (c *Collector) Add(e Event) error {
 	switch e := e.(type) {
 	case Start:
 		c.response.ID, c.response.Model, c.response.Created = e.ID, e.Model, e.Created
-		c.response.Usage = e.Usage
+		c.response.Finish.Usage = e.Usage
 	case BlockStart:
 		c.response.Content = append(c.response.Content, e.Block)
 		c.text.Reset()
@@ -61,10 +61,10 @@ func (c *Collector) Add(e Event) error {
 	case BlockEnd:
 		c.close(e)
 	case Finish:
-		known := c.response.Usage
+		known := c.response.Finish.Usage
 		c.response.Finish = e
 		if e.Usage == nil {
-			c.response.Usage = known
+			c.response.Finish.Usage = known
 		}
 	}
 	return nil
@@ -142,5 +142,5 @@ func filled(start Block, text, signature string) []Event {
 
 // String describes the answer in a few words, for tests and debugging.
 func (r *Response) String() string {
-	return fmt.Sprintf("answer %s of %s: %d blocks, %s", r.ID, r.Model, len(r.Content), r.Reason)
+	return fmt.Sprintf("answer %s of %s: %d blocks, %s", r.ID, r.Model, len(r.Content), r.Finish.Reason)
 }

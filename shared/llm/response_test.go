@@ -63,7 +63,7 @@ func TestCollectPrefersTheUsageOfTheEnd(t *testing.T) {
 	got, err := llm.Collect(llmtest.Of(
 		llm.Start{Usage: &llm.Usage{Input: 7}}, llm.Finish{Usage: &llm.Usage{Input: 8, Output: 1}},
 	))
-	if err != nil || got.Usage.Total() != 9 {
+	if err != nil || got.Finish.Usage.Total() != 9 {
 		t.Errorf("got %v, %v want a total of 9", got, err)
 	}
 }

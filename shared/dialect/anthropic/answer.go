@@ -33,8 +33,8 @@ func (e *encoder) Whole(r *llm.Response) ([]byte, error) {
 	end := endingOf(r.Finish)
 	out.StopReason, out.StopSequence = end.StopReason, end.StopSequence
 	var known llm.Usage
-	if r.Usage != nil {
-		known = *r.Usage
+	if r.Finish.Usage != nil {
+		known = *r.Finish.Usage
 	}
 	out.Usage = writeUsage(known)
 	return rawjson.Marshal(out)

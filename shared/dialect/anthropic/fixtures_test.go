@@ -165,7 +165,7 @@ func recordedWhole(t *testing.T, c recordedCase) {
 		t.Errorf("%s: %v", c.name, err)
 		return
 	}
-	if got.Usage == nil || got.Usage.Output == 0 || got.ID == "" || got.Raw == "" {
+	if got.Finish.Usage == nil || got.Finish.Usage.Output == 0 || got.ID == "" || got.Finish.Raw == "" {
 		t.Errorf("%s: got %+v, which lacks something", c.name, got)
 	}
 	body, err := (&encoder{model: got.Model}).Whole(got)

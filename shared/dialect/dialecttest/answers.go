@@ -31,9 +31,9 @@ func (s Suite) answers() map[string]*llm.Response {
 		"a long word": answer(llm.FinishStop, llm.Text{Text: strings.Repeat("a", 200_000)}),
 	}
 	for _, r := range list {
-		r.Model, r.Usage = s.Model, usage
+		r.Model, r.Finish.Usage = s.Model, usage
 	}
-	list["cached"].Usage = &llm.Usage{Input: 5, CacheRead: 100, CacheWrite: 20, Output: 30, Reasoning: 12}
+	list["cached"].Finish.Usage = &llm.Usage{Input: 5, CacheRead: 100, CacheWrite: 20, Output: 30, Reasoning: 12}
 	return list
 }
 

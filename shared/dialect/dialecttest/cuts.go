@@ -45,8 +45,8 @@ func (s Suite) testTruncation(t *testing.T) {
 func (s Suite) compareCut(t *testing.T, got, want *llm.Response) {
 	t.Helper()
 	var cut []Loss[llm.Response]
-	if got.Usage == nil {
-		cut = append(cut, Loss[llm.Response]{What: "usage", Forget: func(r *llm.Response) { r.Usage = nil }})
+	if got.Finish.Usage == nil {
+		cut = append(cut, Loss[llm.Response]{What: "usage", Forget: func(r *llm.Response) { r.Finish.Usage = nil }})
 	}
 	compare(t, got, want, s.Answers, cut)
 }

@@ -68,7 +68,7 @@ func compareGist(t *testing.T, got, want *llm.Response) {
 			t.Errorf("call %d has no id", i)
 		}
 	}
-	if reason := got.Reason; reason != llm.FinishStop && (reason != llm.FinishToolCalls || len(calls) == 0) {
+	if reason := got.Finish.Reason; reason != llm.FinishStop && (reason != llm.FinishToolCalls || len(calls) == 0) {
 		t.Errorf("the reason is %q", reason)
 	}
 }

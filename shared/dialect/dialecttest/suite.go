@@ -158,10 +158,10 @@ func show(tb testing.TB, r *llm.Response, losses []Loss[llm.Response]) string {
 	tb.Helper()
 	c := *r
 	c.Content = slices.Clone(r.Content)
-	if r.Usage != nil {
-		c.Usage = new(*r.Usage)
+	if r.Finish.Usage != nil {
+		c.Finish.Usage = new(*r.Finish.Usage)
 	}
-	c.Raw, c.Created = "", r.Created.UTC()
+	c.Finish.Raw, c.Created = "", r.Created.UTC()
 	for _, loss := range losses {
 		loss.Forget(&c)
 	}

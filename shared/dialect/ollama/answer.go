@@ -159,8 +159,8 @@ func (x *encoder) Whole(r *llm.Response) ([]byte, error) {
 			m.ToolCalls = append(m.ToolCalls, x.call(b))
 		}
 	}
-	x.usage, x.bytes = r.Usage, len(m.Content)+len(m.Thinking)
-	a := x.finished(r.Reason)
+	x.usage, x.bytes = r.Finish.Usage, len(m.Content)+len(m.Thinking)
+	a := x.finished(r.Finish.Reason)
 	a.Model, a.CreatedAt, a.Logprobs = x.model, stamp(x.now()), probs
 	x.spell(&a, m)
 	return rawjson.Marshal(a)

@@ -113,7 +113,7 @@ func TestRecordedAnswers(t *testing.T) {
 			t.Errorf("%s: %v", x.dir, err)
 			continue
 		}
-		if len(r.Content) == 0 && r.Raw != "load" && r.Raw != "unload" && r.Usage == nil {
+		if len(r.Content) == 0 && r.Finish.Raw != "load" && r.Finish.Raw != "unload" && r.Finish.Usage == nil {
 			t.Errorf("%s: got %v, want content", x.dir, r)
 		}
 	}

@@ -89,7 +89,7 @@ func plain(t *testing.T, list []llm.Event) string {
 			out = append(out, call.ID+"("+call.Name+string(asObject(call.Arguments))+")"...)
 		}
 	}
-	return r.Content.PlainText("") + string(out) + string(r.Reason)
+	return r.Content.PlainText("") + string(out) + string(r.Finish.Reason)
 }
 
 // A whole answer that decodes can be written in either form.

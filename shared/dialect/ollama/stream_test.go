@@ -144,11 +144,11 @@ func TestDecodeWhole(t *testing.T) {
 	tests := []struct{ name, operation, body, want string }{
 		{
 			"chat", "chat", `{"model":"m","message":{"content":"hi","thinking":"t","tool_calls":[{"id":"c","function":{"name":"f","arguments":{"a":1}}}]},"done":true,"done_reason":"stop","eval_count":2}`,
-			`{"ID":"","Model":"m","Created":"0001-01-01T00:00:00Z","Content":[{"thinking":{"text":"t"}},{"text":{"text":"hi"}},{"tool_call":{"id":"c","name":"f","arguments":"{\"a\":1}"}}],"reason":"tool_calls","raw":"stop","usage":{"input":0,"output":2}}`,
+			`{"ID":"","Model":"m","Created":"0001-01-01T00:00:00Z","Content":[{"thinking":{"text":"t"}},{"text":{"text":"hi"}},{"tool_call":{"id":"c","name":"f","arguments":"{\"a\":1}"}}],"Finish":{"reason":"tool_calls","raw":"stop","usage":{"input":0,"output":2}}}`,
 		},
 		{
 			"generate", "generate", ` { "model": "m", "response": "hi", "done": true, "done_reason": "" } `,
-			`{"ID":"","Model":"m","Created":"0001-01-01T00:00:00Z","Content":[{"text":{"text":"hi"}}],"reason":"stop"}`,
+			`{"ID":"","Model":"m","Created":"0001-01-01T00:00:00Z","Content":[{"text":{"text":"hi"}}],"Finish":{"reason":"stop"}}`,
 		},
 	}
 	for _, tt := range tests {

@@ -135,7 +135,7 @@ func (e *chatEncoder) Whole(r *llm.Response) ([]byte, error) {
 	if e.legacy && calls > 0 {
 		m.FunctionCall, m.ToolCalls = m.ToolCalls[0].Function, nil
 	}
-	choice := answerChoice{Message: m, FinishReason: e.reason(r.Reason, calls)}
+	choice := answerChoice{Message: m, FinishReason: e.reason(r.Finish.Reason, calls)}
 	if probs.Content != nil || probs.Refusal != nil {
 		choice.Logprobs = &probs
 	}
@@ -143,7 +143,7 @@ func (e *chatEncoder) Whole(r *llm.Response) ([]byte, error) {
 	return rawjson.Marshal(answer{
 		ID: id, Object: "chat.completion", Created: created, Model: e.model,
 		Choices: []answerChoice{choice},
-		Usage:   wireUsage(r.Usage).inDetail(),
+		Usage:   wireUsage(r.Finish.Usage).inDetail(),
 	})
 }
 

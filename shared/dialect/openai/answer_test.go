@@ -74,7 +74,7 @@ func TestWholeReads(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := json.Marshal(r)
-	want := `{"ID":"c1","Model":"m","Created":"2023-11-14T22:13:20Z","Content":[{"thinking":{"text":"r"}},{"text":{"text":"a"}},{"tool_call":{"id":"x","name":"f"}},{"tool_call":{"id":"x","name":"f"}}],"reason":"tool_calls","raw":"stop","usage":{"input":3,"output":2}}`
+	want := `{"ID":"c1","Model":"m","Created":"2023-11-14T22:13:20Z","Content":[{"thinking":{"text":"r"}},{"text":{"text":"a"}},{"tool_call":{"id":"x","name":"f"}},{"tool_call":{"id":"x","name":"f"}}],"Finish":{"reason":"tool_calls","raw":"stop","usage":{"input":3,"output":2}}}`
 	if err != nil || string(got) != want {
 		t.Errorf("got  %s, %v\nwant %s", got, err, want)
 	}

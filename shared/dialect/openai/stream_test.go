@@ -172,7 +172,7 @@ func TestEncoderWritesChunks(t *testing.T) {
 		for _, withUsage := range []bool{false, true} {
 			t.Run(tt.name, func(t *testing.T) {
 				tt.answer.model, tt.answer.usage = "alias", withUsage
-				tt.in.ID, tt.in.Created, tt.in.Usage = "chatcmpl-a1", created, usage
+				tt.in.ID, tt.in.Created, tt.in.Finish.Usage = "chatcmpl-a1", created, usage
 				end := "}\n\n"
 				if withUsage {
 					end = `,"usage":null}` + "\n\n"

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/offbeat-studio/allama/shared/logging"
+	"github.com/offbeat-studio/allama/workers"
+)
+
+// A note is a service that does nothing but say something once all that was
+// started before it is ready.
+type note func()
+
+// Run says it and waits for ctx.
+func (n note) Run(ctx context.Context) error {
+	n()
+	<-ctx.Done()
+	return nil
+}
+
+// sayProviders logs what was configured.
+func (p *process) sayProviders() {
+	for _, c := range p.cfg.Providers {
+		key := "none"
+		if c.APIKey != "" {
+			key = "set"
+		}
+		log := p.log.With(slog.String(logging.KeyProvider, c.Name))
+		log.Info("provider", slog.String("kind", c.Kind), slog.String("host", baseURL(c)), slog.String("key", key))
+		if key == "none" && (c.Name == nameOpenAI || c.Name == nameAnthropic) {
+			log.Warn("the provider has no key and will most likely refuse calls", slog.String("set", variable(c.Name, "API_KEY")))
+		}
+	}
+}
+
+// sayReady logs what clients are to be given, and what to do when there is
+// nothing to serve but the demo.
+func (p *process) sayReady(listener net.Addr) {
+	base := "http://" + reachable(listener)
+	p.log.Info("ready; point clients here", slog.String("openai", base+"/v1"), slog.String("anthropic", base), slog.String("ollama", base))
+	if p.onlyDemo {
+		p.log.Info("nothing is configured yet, so there is only the model demo, with canned answers",
+			slog.String("next", "set OPENAI_API_KEY or ANTHROPIC_API_KEY in the environment or in .env and start again; or start Ollama"))
+	}
+}
+
+// reachable is the address of a listener as this machine can call it.
+func reachable(listener net.Addr) string {
+	address, err := netip.ParseAddrPort(listener.String())
+	if err != nil {
+		return listener.String()
+	}
+	if address.Addr().IsUnspecified() {
+		address = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), address.Port())
+	}
+	return address.String()
+}
+
+// probeTimeout bounds the wait for an Ollama that may not be there.
+const probeTimeout = 500 * time.Millisecond
+
+// decideDemo settles whether the demo is on where that was left open: it is
+// when nobody configured a provider and no Ollama answers. It reports whether
+// it switched it on.
+func (c *config) decideDemo(ctx context.Context) bool {
+	if c.Demo != nil {
+		return false
+	}
+	for _, p := range c.Providers {
+		if p.Name != nameOllama || p.APIKey != "" || answers(ctx, p) {
+			return false
+		}
+	}
+	c.Providers = append(c.Providers, workers.ProviderConfig{Name: nameDemo, Kind: nameDemo})
+	return true
+}
+
+// answers reports whether a provider can be asked for its models.
+func answers(ctx context.Context, c workers.ProviderConfig) bool {
+	p, err := workers.Open(c)
+	if err != nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	_, err = p.Models(ctx)
+	return err == nil
+}

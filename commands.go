@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/urfave/cli/v3"
+)
+
+// A program is what the commands get from the world.
+type program struct {
+	environ        []string
+	stdout, stderr io.Writer
+}
+
+// A usageError is a command line that cannot be understood.
+type usageError struct {
+	command string // whose help helps
+	err     error
+}
+
+func (e usageError) Error() string { return e.err.Error() }
+
+const description = `allama answers clients of OpenAI, Anthropic and Ollama on one address and serves
+them from any of the three. Without a command it does what serve does.
+
+It is configured by environment variables, which a file .env in the working
+directory can set too; "allama config" prints them.`
+
+// newCommand returns the command line of the program.
+func newCommand(p program) *cli.Command {
+	root := &cli.Command{
+		Name:           "allama",
+		Usage:          "one gateway for the models of many providers",
+		Description:    description,
+		Writer:         p.stdout,
+		ErrWriter:      p.stderr,
+		HideVersion:    true,
+		Action:         p.serve,
+		ArgValidator:   noArguments,
+		ExitErrHandler: func(context.Context, *cli.Command, error) {}, // run looks after errors
+		Commands: []*cli.Command{
+			{Name: "serve", Usage: "run everything in one process (default)", Action: p.serve},
+			{Name: "ingress", Usage: "serve clients: HTTP in, bus out", Action: p.ingress},
+			{
+				Name: "worker", Usage: "perform calls: bus in, upstream out", Action: p.worker,
+				Flags: []cli.Flag{&cli.StringSliceFlag{Name: "provider", Usage: "serve only this `NAME`, repeatable (default: all that are active)"}},
+			},
+			{Name: "sync", Usage: "keep the catalog of models", Action: p.sync},
+			{Name: "broker", Usage: "run NATS, or with NATS_URL only set it up", Action: p.broker},
+			{
+				Name: "config", Usage: "print the configuration that is in force, without secrets", Action: p.config,
+				Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print JSON"}},
+			},
+			{Name: "version", Usage: "print the version", Action: p.version},
+		},
+	}
+	for _, c := range append(slices.Clone(root.Commands), root) {
+		c.OnUsageError = func(_ context.Context, c *cli.Command, err error, _ bool) error {
+			return usageError{c.FullName(), err}
+		}
+	}
+	return root
+}
+
+// noArguments refuses arguments: the only ones that there are name commands.
+func noArguments(_ context.Context, c *cli.Command) error {
+	if !c.Args().Present() {
+		return nil
+	}
+	arg := c.Args().First()
+	if c != c.Root() {
+		return usageError{c.FullName(), fmt.Errorf("%s takes no argument: %q", c.Name, arg)}
+	}
+	err := fmt.Errorf("there is no command %q", arg)
+	var names []string
+	for _, known := range c.Commands {
+		names = append(names, known.Name)
+	}
+	if near := nearest(arg, names); near != "" {
+		err = fmt.Errorf("there is no command %q; did you mean %q?", arg, near)
+	}
+	return usageError{c.FullName(), err}
+}
+
+// load reads the configuration.
+func (p program) load(ctx context.Context) (*config, []setting, error) {
+	env, err := readEnvironment("", p.environ)
+	if err != nil {
+		return nil, nil, err
+	}
+	return load(ctx, env)
+}

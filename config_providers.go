@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/offbeat-studio/allama/shared/logging"
+	"github.com/offbeat-studio/allama/workers"
+)
+
+// Names of the providers that are built in; each is also the name of its kind.
+const (
+	nameOpenAI    = "openai"
+	nameAnthropic = "anthropic"
+	nameOllama    = "ollama"
+	nameDemo      = "demo"
+)
+
+// reserved are the names whose variables, or whose models, would be taken for
+// something else's.
+var reserved = []string{nameOpenAI, nameAnthropic, nameOllama, nameDemo, "allama", "nats"}
+
+// A providerEnv holds the variables of a provider: for groq, HOST stands for
+// GROQ_HOST and ACTIVE for IS_GROQ_ACTIVE.
+type providerEnv struct {
+	Host           hostURL        `env:"HOST"`
+	APIKey         logging.Secret `env:"API_KEY"`
+	Active         *bool          `env:"ACTIVE"`
+	MaxConcurrency *int           `env:"MAX_CONCURRENCY"`
+	Timeout        *time.Duration `env:"TIMEOUT"`
+}
+
+// A namedEnv is a providerEnv of a provider in ALLAMA_PROVIDERS.
+type namedEnv struct {
+	Kind string `env:"KIND"`
+	Rest providerEnv
+}
+
+// variable returns the name of a provider's variable.
+func variable(provider, name string) string {
+	provider = strings.ToUpper(strings.ReplaceAll(provider, "-", "_"))
+	if name == "ACTIVE" {
+		return "IS_" + provider + "_ACTIVE"
+	}
+	return provider + "_" + name
+}
+
+// providers reads the providers and keeps those that are active.
+func (l *loader) providers(ctx context.Context, c *config) error {
+	for _, name := range []string{nameOpenAI, nameAnthropic, nameOllama} {
+		env := providerEnv{}
+		if err := l.fillProvider(ctx, name, &env); err != nil {
+			return err
+		}
+		active := env.APIKey != "" || name == nameOllama // which needs none
+		if env.Active != nil {
+			active = *env.Active
+		}
+		c.addProvider(l.provider(name, name, env), active)
+		l.assume(variable(name, "ACTIVE"), strconv.FormatBool(active))
+		l.assume(variable(name, "HOST"), baseURL(workers.ProviderConfig{Name: name, Kind: name}))
+	}
+	if err := l.namedProviders(ctx, c); err != nil {
+		return err
+	}
+	c.addProvider(workers.ProviderConfig{Name: nameDemo, Kind: nameDemo}, c.Demo != nil && *c.Demo)
+	return nil
+}
+
+func (c *config) addProvider(p workers.ProviderConfig, active bool) {
+	c.Known = append(c.Known, p)
+	if active {
+		c.Providers = append(c.Providers, p)
+	}
+}
+
+func (l *loader) namedProviders(ctx context.Context, c *config) error {
+	prefixes := map[string]string{}
+	for _, name := range c.ProviderNames {
+		if name = strings.TrimSpace(name); !l.checkName(name, prefixes) {
+			continue
+		}
+		env := namedEnv{}
+		if err := l.fillProvider(ctx, name, &env); err != nil {
+			return err
+		}
+		l.checkNamed(name, env)
+		active := env.Rest.Active == nil || *env.Rest.Active
+		c.addProvider(l.provider(name, env.Kind, env.Rest), active)
+		l.assume(variable(name, "ACTIVE"), strconv.FormatBool(active))
+	}
+	return nil
+}
+
+func (l *loader) fillProvider(ctx context.Context, name string, target any) error {
+	return l.fill(ctx, target, func(key string) string { return variable(name, key) })
+}
+
+// provider returns the provider that env describes.
+func (l *loader) provider(name, kind string, env providerEnv) workers.ProviderConfig {
+	p := workers.ProviderConfig{Name: name, Kind: kind, Host: string(env.Host), APIKey: env.APIKey}
+	if env.MaxConcurrency != nil {
+		if p.MaxConcurrency = *env.MaxConcurrency; p.MaxConcurrency < 1 {
+			l.problem(variable(name, "MAX_CONCURRENCY"), "%d is too small: 1 is the least; to let no call through set %s=false",
+				p.MaxConcurrency, variable(name, "ACTIVE"))
+		}
+	}
+	if env.Timeout != nil {
+		if p.Timeout = *env.Timeout; p.Timeout <= 0 {
+			l.problem(variable(name, "TIMEOUT"), "%v is too short: leave it out for the default", p.Timeout)
+		}
+	}
+	if _, err := workers.Open(p); err != nil && p.Host != "" && slices.Contains(workers.Kinds(), kind) {
+		l.problem(variable(name, "HOST"), "%v; write it like https://api.example.com or 127.0.0.1:11434", innermost(err))
+	}
+	return p
+}
+
+// baseURL is where a provider will be called, without credentials; empty for
+// one that is nowhere else.
+func baseURL(p workers.ProviderConfig) string {
+	entry, _, err := workers.Source(p)
+	if err != nil {
+		return ""
+	}
+	return entry.BaseURL
+}
+
+// checkName reports whether a name in ALLAMA_PROVIDERS can be used.
+func (l *loader) checkName(name string, prefixes map[string]string) bool {
+	const list = "ALLAMA_PROVIDERS"
+	prefix := variable(name, "")
+	switch other, taken := prefixes[prefix]; {
+	case name == "":
+	case !workers.ValidName(name):
+		l.problem(list, "%q is not a name: use lower-case letters, digits, - and _", name)
+	case slices.Contains(reserved, name):
+		l.problem(list, "the name %q is taken: choose another, and leave out those that are built in", name)
+	case other == name:
+		l.problem(list, "%q is there twice", name)
+	case taken:
+		l.problem(list, "%q and %q share the variables %s…: rename one of them", other, name, prefix)
+	default:
+		prefixes[prefix] = name
+		return true
+	}
+	return false
+}
+
+// checkNamed finds what a provider without defaults lacks.
+func (l *loader) checkNamed(name string, env namedEnv) {
+	kinds := slices.DeleteFunc(workers.Kinds(), func(kind string) bool { return kind == nameDemo })
+	switch {
+	case env.Kind == "":
+		l.problem(variable(name, "KIND"), "is missing: set it to the API that %s offers, one of %s", name, strings.Join(kinds, ", "))
+	case !slices.Contains(kinds, env.Kind):
+		l.problem(variable(name, "KIND"), "%q is unknown: use one of %s", env.Kind, strings.Join(kinds, ", "))
+	}
+	if env.Rest.Host == "" {
+		l.problem(variable(name, "HOST"), "is missing: set it to where %s is, such as https://api.example.com", name)
+	}
+}
+
+// assume shows what stands in for a variable that is not set.
+func (l *loader) assume(name, value string) {
+	for i, s := range l.settings {
+		if s.Name == name && s.Value == "" {
+			l.settings[i].Value = value
+		}
+	}
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/urfave/cli/v3"
+)
+
+// version prints the version.
+func (p program) version(context.Context, *cli.Command) error {
+	_, err := fmt.Fprintf(p.stdout, "allama %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return err
+}
+
+// version returns the version that the Go command gave the program: a tag, or
+// a time and a commit.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "(devel)"
+	}
+	return cmp.Or(info.Main.Version, "(devel)")
+}
+
+// config prints the configuration.
+func (p program) config(ctx context.Context, c *cli.Command) error {
+	_, settings, err := p.load(ctx)
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		out := json.NewEncoder(p.stdout)
+		out.SetEscapeHTML(false)
+		out.SetIndent("", "  ")
+		return out.Encode(settings)
+	}
+	return printSettings(p.stdout, settings)
+}
+
+// printSettings prints a line for each setting, in the form of a .env file.
+func printSettings(w io.Writer, settings []setting) error {
+	for _, s := range settings {
+		source := s.Source
+		if s.Value == "" {
+			source = "not set"
+		}
+		if _, err := fmt.Fprintf(w, "%s=%s  # %s\n", s.Name, s.Value, source); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,214 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/offbeat-studio/allama/broker"
+	"github.com/offbeat-studio/allama/ingress"
+	"github.com/offbeat-studio/allama/shared/bus"
+	"github.com/offbeat-studio/allama/shared/catalog"
+	"github.com/offbeat-studio/allama/shared/logging"
+	"github.com/offbeat-studio/allama/shared/service"
+	"github.com/offbeat-studio/allama/workers"
+	"github.com/offbeat-studio/allama/workers/catalogsync"
+)
+
+// slack is how much longer a part may take to stop than the calls in it are
+// given to end: it is for telling those who wait that they did not.
+const slack = 10 * time.Second
+
+// A process is what one command runs. Its methods add parts to it, in the order
+// in which they are to start.
+type process struct {
+	cfg      *config
+	log      *slog.Logger
+	logs     io.Closer
+	embedded *broker.Server // nil where NATS is elsewhere
+	local    *bus.Local     // nil where the other end of the bus is elsewhere
+	parts    []service.Part
+	onlyDemo bool // for want of anything else
+}
+
+// newProcess returns a process without parts.
+func newProcess(cfg *config, stderr io.Writer, noColor bool) (*process, error) {
+	log, logs, err := logging.New(stderr, logging.Options{
+		Level: cfg.Log.Level, Format: cfg.Log.Format, Dir: cfg.Log.Dir, NoColor: noColor,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &process{cfg: cfg, log: log, logs: logs}, nil
+}
+
+// run runs the parts until ctx is done.
+func (p *process) run(ctx context.Context) error {
+	defer p.logs.Close() //nolint:errcheck // there is no log left to tell
+	said := context.AfterFunc(ctx, func() { p.log.Info("stopping once the running calls have ended; a second signal ends it at once") })
+	defer said()
+	return service.Run(ctx, p.log, p.parts...)
+}
+
+// discard ends a process that was not completed.
+func (p *process) discard() error {
+	defer p.logs.Close() //nolint:errcheck // there is no log left to tell
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	if p.embedded == nil {
+		return nil
+	}
+	return p.embedded.Run(ended) // shuts down what runs already
+}
+
+func (p *process) add(name string, s service.Service, grace time.Duration) {
+	p.parts = append(p.parts, service.Part{Name: name, Service: s, Grace: grace})
+}
+
+// addServer adds the embedded NATS server.
+func (p *process) addServer(listen, store string) error {
+	cfg := broker.Config{Listen: listen, Token: p.cfg.Bus.Token}
+	if store == storeFile {
+		cfg.StoreDir = filepath.Join(p.cfg.DataDir, "nats")
+	}
+	server, err := broker.Start(cfg, p.log)
+	if err != nil {
+		return err
+	}
+	p.embedded = server
+	p.add("nats", server, slack)
+	return nil
+}
+
+// addTopology adds what keeps the streams, consumers and buckets. It does so
+// for providers that are not active, too: to run NATS nobody needs to know
+// which workers have a key.
+func (p *process) addTopology(t broker.Topology) error {
+	for _, provider := range p.cfg.Known {
+		t.Providers = append(t.Providers, broker.Provider{Name: provider.Name, MaxConcurrency: provider.MaxConcurrency})
+	}
+	nc, js, err := p.connect("broker")
+	if err != nil {
+		return err
+	}
+	p.add("broker", connected{broker.NewKeeper(js, t, p.log), nc}, slack)
+	return nil
+}
+
+// drain is how long running calls may go on when the process is to stop.
+func (p *process) drain() time.Duration { return cmp.Or(p.cfg.Ingress.DrainTimeout, 30*time.Second) }
+
+// addSync adds what keeps the catalog.
+func (p *process) addSync() error {
+	var sources []catalogsync.Source
+	for _, provider := range p.cfg.Providers {
+		entry, list, err := workers.Source(provider)
+		if err != nil {
+			return err
+		}
+		sources = append(sources, catalogsync.Source{Provider: entry, List: list})
+	}
+	nc, js, err := p.connect("sync")
+	if err != nil {
+		return err
+	}
+	p.add("sync", connected{catalogsync.New(js, sources, catalogsync.Options{
+		Database: p.cfg.DatabasePath, Interval: p.cfg.SyncInterval, Logger: p.log,
+	}), nc}, slack)
+	return nil
+}
+
+// addWorkers adds what performs the providers' calls.
+func (p *process) addWorkers(providers []workers.ProviderConfig) error {
+	nc, _, err := p.connect("worker")
+	if err != nil {
+		return err
+	}
+	drain := p.drain()
+	w, err := workers.New(nc, workers.Config{Providers: providers, Local: p.local, Logger: p.log, Drain: drain})
+	if err != nil {
+		return err
+	}
+	p.add("workers", connected{w, nc}, drain+slack)
+	return nil
+}
+
+// addIngress adds what serves clients.
+func (p *process) addIngress() error {
+	nc, js, err := p.connect("ingress")
+	if err != nil {
+		return err
+	}
+	owner, err := bus.NewOwner(nc, bus.OwnerOptions{Local: p.local, Logger: p.log})
+	if err != nil {
+		return err
+	}
+	view := catalog.NewView(js, p.log)
+	server, err := ingress.New(p.cfg.Ingress, ingress.Parts{Owner: owner, Catalog: view, Logger: p.log})
+	if err != nil {
+		return err
+	}
+	p.add("owner", connected{owner, nc}, slack)
+	// Not to wait for the catalog: until it is there, the server itself says
+	// that it is not ready.
+	p.add("catalog", struct{ service.Service }{view}, slack)
+	p.add("ingress", server, p.cfg.Ingress.DrainDelay+p.drain()+slack)
+	p.add("address", note(func() { p.sayReady(server.Addr()) }), 0)
+	return nil
+}
+
+// connect connects a part to NATS, wherever that is.
+func (p *process) connect(name string) (*nats.Conn, jetstream.JetStream, error) {
+	var more []nats.Option
+	if p.embedded != nil {
+		more = append(more, p.embedded.InProcess())
+	}
+	b := p.cfg.Bus
+	nc, err := bus.Connect(bus.Server{
+		URL: string(b.URL), Credentials: b.Creds, CA: b.CA, Cert: b.Cert, Key: b.Key,
+	}, name, p.log, more...)
+	if err != nil {
+		return nil, nil, err
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open JetStream: %w", err)
+	}
+	return nc, js, nil
+}
+
+// A connected is a service that closes its connection when it has ended, so
+// that what it said last arrives and the server finds nobody left.
+type connected struct {
+	service.Service
+	nc *nats.Conn
+}
+
+// flushTimeout bounds the wait for a server that does not answer any more.
+const flushTimeout = time.Second
+
+func (c connected) Run(ctx context.Context) error {
+	defer c.nc.Close()
+	err := c.Service.Run(ctx)
+	if c.nc.IsConnected() {
+		_ = c.nc.FlushTimeout(flushTimeout) // nothing can be done about it
+	}
+	return err
+}
+
+// Ready is the service's, or at once.
+func (c connected) Ready() <-chan struct{} {
+	if r, ok := c.Service.(service.Readier); ok {
+		return r.Ready()
+	}
+	ready := make(chan struct{})
+	close(ready)
+	return ready
+}
