@@ -39,7 +39,8 @@ const (
 	packetSize = 256 << 10 // what a worker puts into one packet at the most, but for an event that is larger
 	windowSize = 512 << 10 // what a worker keeps unacknowledged
 	creditStep = 128 << 10 // what an owner consumes before it acknowledges unasked
-	lingerSize = 32 << 20  // what a worker keeps of ended answers, all together
+	lingerSize = 16 << 20  // what a worker keeps of ended answers, all together
+	replySize  = 2 << 10   // about what an attempt takes, without its packets
 )
 
 // Timing are the protocol's intervals. The zero value of each field stands for
@@ -54,7 +55,7 @@ type Timing struct {
 	Outage    time.Duration // how long calls wait for a bus that has gone away; default 5s
 	Presence  time.Duration // how often workers say that they are there; default 2s
 	Absent    time.Duration // a provider without a sign of a worker has none after this; default 6s
-	Linger    time.Duration // how long an ended answer can still be sent again; default 10s
+	Linger    time.Duration // how long an ended answer can still be sent again; default 4s
 }
 
 func (t Timing) withDefaults() Timing {
@@ -67,7 +68,7 @@ func (t Timing) withDefaults() Timing {
 	t.Outage = cmp.Or(t.Outage, 5*time.Second)
 	t.Presence = cmp.Or(t.Presence, 2*time.Second)
 	t.Absent = cmp.Or(t.Absent, 6*time.Second)
-	t.Linger = cmp.Or(t.Linger, 10*time.Second)
+	t.Linger = cmp.Or(t.Linger, 4*time.Second)
 	return t
 }
 

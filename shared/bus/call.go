@@ -72,10 +72,10 @@ func (c *Call) Batches(ctx context.Context) iter.Seq2[Batch, error] {
 					return
 				}
 			}
-			if ended(b) {
+			if isLast(b) {
 				c.finish(attempt)
 			}
-			if !yield(b, nil) || ended(b) {
+			if !yield(b, nil) || isLast(b) {
 				return
 			}
 			c.consumed(attempt, size)
@@ -83,7 +83,7 @@ func (c *Call) Batches(ctx context.Context) iter.Seq2[Batch, error] {
 	}
 }
 
-func ended(b Batch) bool {
+func isLast(b Batch) bool {
 	if len(b.Messages) == 0 {
 		return false
 	}

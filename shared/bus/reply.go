@@ -168,6 +168,7 @@ func (r *Reply) run(ctx context.Context) {
 		end = overridden(end, cause)
 	}
 	r.finish(ctx, end)
+	r.job.Body, r.data = nil, nil // what lingers has no use for them
 	r.worker.report(r.job, end, began)
 }
 
@@ -210,14 +211,15 @@ func (r *Reply) finish(ctx context.Context, end End) {
 	r.worker.settle(r.msg.Ack)
 }
 
-// kept is the size of the packets that may have to be sent again.
+// kept is about how much memory an ended attempt takes, for the packets that
+// may have to be sent again.
 func (r *Reply) kept() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.send.ended {
 		return 0
 	}
-	return r.send.size
+	return r.send.size + replySize
 }
 
 // receive takes an owner's answer, or the server's word that there is no

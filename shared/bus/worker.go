@@ -44,9 +44,18 @@ type Worker struct {
 	running  sync.WaitGroup
 	stop     context.CancelCauseFunc // cancels the running jobs
 
-	mu       sync.Mutex
-	replies  map[string]*Reply // by attempt
-	lingered int               // bytes kept of ended answers
+	mu        sync.Mutex
+	replies   map[string]*Reply   // by attempt
+	requests  map[string][]*Reply // the same, by request
+	ended     []ended           // those of them that have ended, oldest first
+	endedSize int               // bytes that these keep
+}
+
+// ended is an attempt that has come to its end, and lingers.
+type ended struct {
+	reply *Reply
+	size  int
+	at    time.Time
 }
 
 // NewWorker returns a worker for a provider's jobs; [Worker.Run] starts it.
@@ -66,7 +75,7 @@ func NewWorker(nc *nats.Conn, provider string, options WorkerOptions, h Handler)
 		log:     log.With(slog.String("provider", provider)),
 		inbox:   nc.NewInbox(),
 		slots:   make(chan struct{}, options.Concurrency),
-		replies: map[string]*Reply{},
+		replies: map[string]*Reply{}, requests: map[string][]*Reply{},
 	}, nil
 }
 
@@ -153,6 +162,9 @@ func (w *Worker) watch(ctx, taking context.Context) {
 				said = now
 				w.present(false)
 			}
+			w.mu.Lock()
+			w.forget(now)
+			w.mu.Unlock()
 			for _, r := range w.open() {
 				r.tick(now)
 			}
@@ -197,10 +209,11 @@ func (w *Worker) control(m *nats.Msg) {
 	if err != nil {
 		return
 	}
-	for _, r := range w.open() {
-		if r.job.Request == request {
-			r.control(msg)
-		}
+	w.mu.Lock()
+	replies := w.requests[request]
+	w.mu.Unlock()
+	for _, r := range replies {
+		r.control(msg)
 	}
 }
 

@@ -75,10 +75,17 @@ var statusOf = map[llm.Code]int{
 // error with [llm.CodeModelNotFound], Param is the model's id. The dialect has
 // no place for the request id.
 func (Server) Refuse(e *llm.Error, _ string) (status int, body []byte) {
-	if e.Status != 0 && len(e.Body) > 0 {
+	if e.Status != 0 && isError(e.Body) {
 		return e.Status, e.Body
 	}
 	return cmp.Or(statusOf[e.Code], 500), errorBody(e)
+}
+
+// isError reports whether a body is an error that clients can print. Servers
+// that imitate Ollama send objects where Ollama has a string.
+func isError(body []byte) bool {
+	var e struct{ Error *string }
+	return json.Unmarshal(body, &e) == nil && e.Error != nil
 }
 
 func errorLine(e *llm.Error) []byte { return append(errorBody(e), '\n') }
