@@ -498,6 +498,25 @@ func TestNoWorker(t *testing.T) {
 	}
 }
 
+// A worker that has no queue to take jobs from is as good as none: calls must
+// not wait for it.
+func TestWorkerWithoutAQueueDoesNotCount(t *testing.T) {
+	s := bustest.Start(t, ackWait) // no queue at all
+	o := newOwner(t, bustest.Connect(t, s), bus.OwnerOptions{})
+	newWorker(t, bustest.Connect(t, s), bus.WorkerOptions{}, echo)
+	if a := call(t.Context(), o, job(nil)); a.err == nil || llm.AsError(a.err).Code != llm.CodeOverloaded {
+		t.Fatalf("answer %+v, want overloaded", a)
+	}
+	bustest.AddQueues(t, bustest.Connect(t, s), ackWait, "p")
+	deadline := time.Now().Add(3 * time.Second)
+	for o.Workers("p") == 0 && time.Now().Before(deadline) {
+		<-time.After(10 * time.Millisecond)
+	}
+	if a := call(t.Context(), o, job([]byte("x"))); a.err != nil || string(a.data) != "x" {
+		t.Errorf("answer %+v once there is a queue", a)
+	}
+}
+
 // A worker that stops lets its calls end, and takes no new ones.
 func TestWorkerDrains(t *testing.T) {
 	s := start(t)

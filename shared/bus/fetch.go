@@ -41,12 +41,17 @@ func (w *Worker) consumer(ctx context.Context) jetstream.Consumer {
 	for warned := false; ; {
 		c, err := w.js.Consumer(ctx, StreamJobs, Consumer(w.provider))
 		if err == nil {
+			w.attached.Store(true)
+			w.present(false)
 			return c
 		}
 		if ctx.Err() != nil {
 			return nil
 		}
 		unknown := errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound)
+		if unknown {
+			w.attached.Store(false)
+		}
 		if unknown && !warned {
 			warned = true
 			w.log.Warn("the broker has no queue for this provider yet; is the provider configured there, too?")

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -43,12 +44,13 @@ type Worker struct {
 	slots    chan struct{}
 	running  sync.WaitGroup
 	stop     context.CancelCauseFunc // cancels the running jobs
+	attached atomic.Bool             // there is a queue to take jobs from
 
 	mu        sync.Mutex
 	replies   map[string]*Reply   // by attempt
 	requests  map[string][]*Reply // the same, by request
-	ended     []ended           // those of them that have ended, oldest first
-	endedSize int               // bytes that these keep
+	ended     []ended             // those of them that have ended, oldest first
+	endedSize int                 // bytes that these keep
 }
 
 // ended is an attempt that has come to its end, and lingers.
@@ -147,8 +149,7 @@ func (w *Worker) drain() {
 func (w *Worker) watch(ctx, taking context.Context) {
 	tick := time.NewTicker(w.options.Timing.Heartbeat / 4)
 	defer tick.Stop()
-	w.present(false)
-	said := time.Now()
+	var said time.Time
 	leaving := taking.Done()
 	for {
 		select {
@@ -158,7 +159,7 @@ func (w *Worker) watch(ctx, taking context.Context) {
 			leaving = nil
 			w.present(true)
 		case now := <-tick.C:
-			if leaving != nil && now.Sub(said) >= w.options.Timing.Presence {
+			if leaving != nil && w.attached.Load() && now.Sub(said) >= w.options.Timing.Presence {
 				said = now
 				w.present(false)
 			}
