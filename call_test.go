@@ -309,3 +309,48 @@ func TestDrainCutsOff(t *testing.T) {
 		})
 	}
 }
+
+// A killed ingress takes its clients' calls with it: the worker notices, and
+// leaves the upstream.
+func TestIngressKilled(t *testing.T) {
+	t.Parallel()
+	u := newUpstream(t)
+	s := startFive(t, u.env()...)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	go clients[0].call(ctx, s, "openai/stall", "x", true) //nolint:errcheck // it is cut off
+	call := u.waitFor(t, "stall", 1)
+	killed := time.Now()
+	s.processes["ingress"].signal(syscall.SIGKILL)
+	select {
+	case <-call.gone:
+		t.Logf("the upstream was left %s after the kill", time.Since(killed).Round(time.Millisecond))
+	case <-time.After(6 * time.Second):
+		t.Error("the upstream is still connected 6s after the ingress was killed")
+	}
+}
+
+// A frozen worker is given up, and when it wakes up it does no harm: it leaves
+// its upstream, and nothing that it sends is taken for the answer.
+func TestFrozenWorkerWakesUp(t *testing.T) {
+	t.Parallel()
+	u := newUpstream(t)
+	s := startFive(t, u.env()...)
+	result := make(chan folded, 1)
+	go func() { result <- clients[2].must(t, s, "openai/hang-1", "awake", true) }()
+	call := u.waitFor(t, "hang-1", 1)
+	frozen := s.worker(call)
+	frozen.signal(syscall.SIGSTOP)
+	if f := <-result; f.text != "awake" || !f.terminal {
+		t.Errorf("while the worker is frozen: %+v", f)
+	}
+	frozen.signal(syscall.SIGCONT)
+	select {
+	case <-call.gone:
+	case <-time.After(3 * time.Second):
+		t.Error("the worker has not left its upstream 3s after it woke up")
+	}
+	if n := len(u.called("hang-1")); n != 2 {
+		t.Errorf("%d calls upstream, want 2", n)
+	}
+}
