@@ -48,7 +48,11 @@ func (s *Sync) check(ctx context.Context) {
 		s.publish(ctx)
 		return
 	}
-	s.checkAt = time.Now().Add(s.checkEvery)
+	delay := s.checkEvery
+	if s.revision == 0 {
+		delay = firstCheck // clients wait for the first one
+	}
+	s.checkAt = time.Now().Add(delay)
 }
 
 const memoryOnly = "the catalog's database cannot be used, going on in memory"

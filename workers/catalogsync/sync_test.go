@@ -405,6 +405,19 @@ func TestSyncStartsBeforeItsBucket(t *testing.T) {
 	follow(t, js)("a/m1")
 }
 
+// A broker that is set up a moment later must not cost its clients seconds.
+func TestTheFirstSnapshotIsTriedAgainSoon(t *testing.T) {
+	js, err := jetstream.New(bustest.Connect(t, bustest.Start(t, time.Second)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := New(js, nil, Options{})
+	s.check(t.Context())
+	if wait := time.Until(s.checkAt); wait > time.Second {
+		t.Errorf("tried again in %s", wait)
+	}
+}
+
 func TestSyncLogsATroubleOnce(t *testing.T) {
 	var out syncBuffer
 	js := withBucket(t)
