@@ -517,6 +517,25 @@ func TestWorkerWithoutAQueueDoesNotCount(t *testing.T) {
 	}
 }
 
+// Where the stream is set up a moment after the first call, that call must not
+// wait for longer than needed.
+func TestCallBeforeTheStream(t *testing.T) {
+	s := bustest.Serve(t)
+	slow := fast
+	slow.Publish, slow.Outage, slow.Absent = 10*time.Second, 20*time.Second, time.Minute
+	o, err := bus.NewOwner(bustest.Connect(t, s), bus.OwnerOptions{Timing: slow})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, o.Run)
+	newWorker(t, bustest.Connect(t, s), bus.WorkerOptions{}, echo)
+	time.AfterFunc(200*time.Millisecond, func() { bustest.AddQueues(t, bustest.Connect(t, s), ackWait, "p") })
+	began := time.Now()
+	if a := call(t.Context(), o, job([]byte("x"))); a.err != nil || time.Since(began) > 5*time.Second {
+		t.Errorf("answer %+v after %s", a, time.Since(began))
+	}
+}
+
 // A worker that stops lets its calls end, and takes no new ones.
 func TestWorkerDrains(t *testing.T) {
 	s := start(t)

@@ -184,7 +184,8 @@ func (c *Call) consumed(attempt, size int) {
 // receive takes a message of a worker, or JetStream's word on the job.
 func (c *Call) receive(m *nats.Msg) {
 	if len(m.Data) == 0 {
-		return // no responders: there is no stream yet; the job is published again
+		c.onNoStream()
+		return
 	}
 	switch m.Data[0] {
 	case '{':
@@ -194,6 +195,15 @@ func (c *Call) receive(m *nats.Msg) {
 	case kindPacket, kindAlive, kindFetch:
 		c.onNumbered(m)
 	}
+}
+
+// onNoStream has the job published again soon: there is no stream yet, or none
+// any more.
+func (c *Call) onNoStream() {
+	timing := c.owner.options.Timing
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.published = time.Now().Add(timing.Heartbeat/4 - timing.Publish)
 }
 
 func (c *Call) onStored(data []byte) {

@@ -18,6 +18,15 @@ import (
 // the providers. AckWait is how long a job of a dead worker rests.
 func Start(t testing.TB, ackWait time.Duration, providers ...string) *server.Server {
 	t.Helper()
+	s := Serve(t)
+	AddQueues(t, Connect(t, s), ackWait, providers...)
+	return s
+}
+
+// Serve runs a server without a TCP port, and without any stream, until the
+// test ends.
+func Serve(t testing.TB) *server.Server {
+	t.Helper()
 	s, err := server.NewServer(&server.Options{
 		DontListen: true, JetStream: true, StoreDir: t.TempDir(),
 		NoLog: true, NoSigs: true, NoFastProducerStall: true,
@@ -33,7 +42,6 @@ func Start(t testing.TB, ackWait time.Duration, providers ...string) *server.Ser
 		s.Shutdown()
 		s.WaitForShutdown()
 	})
-	AddQueues(t, Connect(t, s), ackWait, providers...)
 	return s
 }
 
