@@ -46,6 +46,9 @@ type Call struct {
 
 	// Reply, if not nil, is the whole answer: the call needs no upstream.
 	Reply []byte
+
+	// Warnings say what reading the request has dropped or emulated.
+	Warnings []llm.Warning
 }
 
 // An Encoder writes the answer to one call, either as a stream or as a whole.

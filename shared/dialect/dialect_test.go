@@ -30,7 +30,7 @@ func openaiSuite() dialecttest.Suite {
 			": comment\n\n", "event: later\n\n",
 			"data: {\"object\":\"chat.completion.chunk\",\"choices\":[]}\n\n", "data: {\"object\":\"later\",\"x\":[1]}\n\n",
 		},
-		Requests: []requestLoss{noResultNames, noNamelessSchema},
+		Requests: []requestLoss{noResultNames, noNamelessSchema, noUnsaidStrictness},
 	}
 }
 
@@ -55,7 +55,7 @@ func ollamaSuite() dialecttest.Suite {
 		Settle:   func(text []byte) []byte { return settled(text, "") },
 		Unknown:  []string{"\n", " \t\r\n"},
 		Answers:  []loss{noID, noCreated, noSignature, noCaches, noFilter, noCutCall},
-		Requests: []requestLoss{noPlaces, noToolChoice},
+		Requests: []requestLoss{noPlaces, noToolChoice, noUnsaidStrictness},
 	}
 }
 
@@ -100,6 +100,11 @@ var (
 	noNamelessSchema = requestLoss{What: "that a schema has no name", Forget: func(r *llm.Request) {
 		if r.Format != nil {
 			r.Format.Name = cmp.Or(r.Format.Name, "response")
+		}
+	}}
+	noUnsaidStrictness = requestLoss{What: "that nobody said how strictly a schema holds", Forget: func(r *llm.Request) {
+		if r.Format != nil && len(r.Format.Schema) > 0 && r.Format.Strict == nil {
+			r.Format.Strict = new(false)
 		}
 	}}
 	noBlankStops = requestLoss{What: "stop sequences of white space, which the API refuses", Forget: func(r *llm.Request) {

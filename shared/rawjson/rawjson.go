@@ -32,7 +32,7 @@ func Check(body []byte) error {
 		}
 		return err
 	}
-	if trimmed := bytes.TrimLeft(body, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' {
+	if !IsObject(body) {
 		return ErrNotObject // null
 	}
 	return nil
@@ -105,6 +105,35 @@ func Marshal(v any) ([]byte, error) {
 		return nil, err
 	}
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
+}
+
+// IsNull reports whether a field is absent or null, which mean the same in
+// these APIs.
+func IsNull(value json.RawMessage) bool { return len(value) == 0 || string(value) == "null" }
+
+// IsObject reports whether a valid JSON text is an object.
+func IsObject(valid []byte) bool {
+	return bytes.HasPrefix(bytes.TrimLeft(valid, " \t\r\n"), []byte("{"))
+}
+
+// Compact takes the white space out of a JSON text and keeps all else, such as
+// the order of keys. What is not valid stays as it is.
+func Compact(value []byte) string {
+	var out bytes.Buffer
+	if json.Compact(&out, value) != nil {
+		return string(value)
+	}
+	return out.String()
+}
+
+// Object returns a text that a model wrote, where it is a JSON object; it
+// returns {} where not, for a model may write anything, and a limit may cut it
+// off.
+func Object(text string) json.RawMessage {
+	if raw := json.RawMessage(text); IsObject(raw) && json.Valid(raw) {
+		return raw
+	}
+	return json.RawMessage("{}")
 }
 
 func splice(b []byte, start, end int, with []byte) []byte {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/rawjson"
 )
@@ -48,19 +49,19 @@ func (Client) Whole(_ string, body []byte) (*llm.Response, error) {
 	}
 	err := json.Unmarshal(body, &in)
 	switch {
-	case in.Type == "error" || in.Content == nil && !absent(in.Error):
+	case in.Type == "error" || in.Content == nil && !rawjson.IsNull(in.Error):
 		return nil, failure(0, body)
 	case err != nil:
-		return nil, malformed(err)
+		return nil, dialect.Unreadable(err)
 	case in.Content == nil:
-		return nil, malformed(fmt.Errorf("no content in %.200s", body))
+		return nil, dialect.Unreadable(fmt.Errorf("no content in %.200s", body))
 	}
 	out := &llm.Response{ID: in.ID, Model: in.Model}
 	calls := false
 	for i, raw := range in.Content {
 		block, err := answerBlock(fmt.Sprintf("content.%d", i), raw)
 		if err != nil {
-			return nil, malformed(err)
+			return nil, dialect.Unreadable(err)
 		}
 		if _, ok := block.(llm.ToolCall); ok {
 			calls = true
@@ -75,14 +76,9 @@ func (Client) Whole(_ string, body []byte) (*llm.Response, error) {
 // answerBlock reads a block of an answer.
 func answerBlock(path string, raw json.RawMessage) (llm.Block, error) {
 	var r reader
-	block, err := r.block(path, raw)
+	block := r.block(path, raw)
 	if call, ok := block.(llm.ToolCall); ok && call.Name == "" {
 		return nil, errors.New("the upstream called a tool without a name")
 	}
-	return block, err
-}
-
-// malformed is the error for an answer that does not follow the protocol.
-func malformed(err error) *llm.Error {
-	return &llm.Error{Code: llm.CodeUpstream, Message: "the upstream's answer could not be read", Err: err}
+	return block, r.err
 }

@@ -1,12 +1,10 @@
 package anthropic
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/rawjson"
@@ -64,169 +62,156 @@ type redactedBlock struct {
 	Data string `json:"data"`
 }
 
-// A reader reads content; path names the place in errors.
+// A reader reads JSON; path names the place in errors, of which the first
+// counts. What is read after it is of no use.
 type reader struct {
+	err          error
 	cacheControl json.RawMessage // the first one met
 }
 
+func (r *reader) refuse(err error) {
+	if r.err == nil {
+		r.err = err
+	}
+}
+
+// parse reads raw into v.
+func (r *reader) parse(path string, raw json.RawMessage, v any) { r.refuse(parse(path, raw, v)) }
+
 // content reads a string or a list of blocks.
-func (r *reader) content(path string, raw json.RawMessage) (llm.Blocks, error) {
-	if absent(raw) {
-		return nil, nil
+func (r *reader) content(path string, raw json.RawMessage) llm.Blocks {
+	if rawjson.IsNull(raw) {
+		return nil
 	}
 	if raw[0] == '"' {
 		var text string
-		err := parse(path, raw, &text)
-		return llm.Blocks{llm.Text{Text: text}}, err
+		r.parse(path, raw, &text)
+		return llm.Blocks{llm.Text{Text: text}}
 	}
 	var list []json.RawMessage
-	if err := parse(path, raw, &list); err != nil {
-		return nil, err
-	}
+	r.parse(path, raw, &list)
 	blocks := make(llm.Blocks, len(list))
 	for i, item := range list {
-		block, err := r.block(fmt.Sprintf("%s.%d", path, i), item)
-		if err != nil {
-			return nil, err
-		}
-		blocks[i] = block
+		blocks[i] = r.block(fmt.Sprintf("%s.%d", path, i), item)
 	}
-	return blocks, nil
+	return blocks
 }
 
 // block reads one block. Kinds that this package does not know stay opaque.
-func (r *reader) block(path string, raw json.RawMessage) (llm.Block, error) {
-	kind, err := r.kind(path, raw)
-	if err != nil {
-		return nil, err
-	}
-	switch kind {
+func (r *reader) block(path string, raw json.RawMessage) llm.Block {
+	switch kind := r.kind(path, raw); kind {
 	case "text":
-		return readText(path, raw)
+		return r.text(path, raw)
 	case "image", "document":
 		return r.media(path, raw)
 	case "tool_use":
-		return readToolUse(path, raw)
+		return r.toolUse(path, raw)
 	case "tool_result":
 		return r.toolResult(path, raw)
 	case "thinking":
 		var w thinkingBlock
-		err := parse(path, raw, &w)
-		return llm.Thinking{Text: w.Thinking, Signature: w.Signature}, err
+		r.parse(path, raw, &w)
+		return llm.Thinking{Text: w.Thinking, Signature: w.Signature}
 	case "redacted_thinking":
 		var w redactedBlock
-		err := parse(path, raw, &w)
-		return llm.RedactedThinking{Data: w.Data}, err
+		r.parse(path, raw, &w)
+		return llm.RedactedThinking{Data: w.Data}
 	default:
-		return opaque(kind, raw), nil
+		return opaque(kind, raw)
 	}
 }
 
 // kind reads a block's type without its, possibly large, other fields.
-func (r *reader) kind(path string, raw json.RawMessage) (kind string, err error) {
+func (r *reader) kind(path string, raw json.RawMessage) (kind string) {
 	if raw[0] != '{' {
-		return "", invalid(path, "must be an object")
+		r.refuse(invalid(path, "must be an object"))
+		return ""
 	}
 	for f := range rawjson.Fields(raw) {
 		switch f.Key {
 		case "type":
-			err = parse(path+".type", f.Value, &kind)
+			r.parse(path+".type", f.Value, &kind)
 		case "cache_control":
 			r.noteCache(f.Value)
 		}
 	}
-	if err == nil && kind == "" {
-		err = invalid(path+".type", "Field required")
+	if kind == "" {
+		r.refuse(invalid(path+".type", "Field required"))
 	}
-	return kind, err
+	return kind
 }
 
 func (r *reader) noteCache(control json.RawMessage) {
-	if r.cacheControl == nil && !absent(control) {
+	if r.cacheControl == nil && !rawjson.IsNull(control) {
 		r.cacheControl = control
 	}
 }
 
-func readText(path string, raw json.RawMessage) (llm.Block, error) {
+func (r *reader) text(path string, raw json.RawMessage) llm.Block {
 	var w textBlock
-	if err := parse(path, raw, &w); err != nil {
-		return nil, err
-	}
+	r.parse(path, raw, &w)
 	text := llm.Text{Text: w.Text}
 	for _, c := range w.Citations {
 		text.Citations = append(text.Citations, llm.Citation{Dialect: dialectName, JSON: c})
 	}
-	return text, nil
+	return text
 }
 
-func (r *reader) media(path string, raw json.RawMessage) (llm.Block, error) {
+func (r *reader) media(path string, raw json.RawMessage) llm.Block {
 	var w mediaBlock
-	if err := parse(path, raw, &w); err != nil {
-		return nil, err
-	}
-	from, ok, err := r.source(path+".source", w.Source)
+	r.parse(path, raw, &w)
+	from, ok := r.source(path+".source", w.Source)
 	switch {
-	case err != nil:
-		return nil, err
 	case !ok:
-		return opaque(w.Type, raw), nil
+		return opaque(w.Type, raw)
 	case w.Type == "image":
-		return llm.Image{Source: from}, nil
+		return llm.Image{Source: from}
 	}
 	return llm.Document{
 		Source: from, Title: w.Title, Context: w.Context,
 		Cite: w.Citations != nil && w.Citations.Enabled,
-	}, nil
+	}
 }
 
 // source reads where the bytes are; ok is false when no other dialect could
 // say it.
-func (r *reader) source(path string, s source) (from llm.Source, ok bool, err error) {
+func (r *reader) source(path string, s source) (from llm.Source, ok bool) {
 	switch s.Type {
 	case "base64":
-		return llm.Source{MediaType: s.MediaType, Data: s.Data}, true, nil
+		return llm.Source{MediaType: s.MediaType, Data: s.Data}, true
 	case "text":
-		return llm.Source{MediaType: s.MediaType, Text: s.Data}, true, nil
+		return llm.Source{MediaType: s.MediaType, Text: s.Data}, true
 	case "url":
-		return llm.Source{URL: s.URL}, true, nil
+		return llm.Source{URL: s.URL}, true
 	case "file":
-		return llm.Source{FileID: s.FileID}, true, nil
+		return llm.Source{FileID: s.FileID}, true
 	case "content":
-		blocks, err := r.content(path+".content", s.Content)
+		blocks := r.content(path+".content", s.Content)
 		for _, b := range blocks {
 			if _, text := b.(llm.Text); !text {
-				return llm.Source{}, false, err
+				return llm.Source{}, false
 			}
 		}
-		return llm.Source{MediaType: "text/plain", Text: blocks.PlainText("\n")}, true, err
+		return llm.Source{MediaType: "text/plain", Text: blocks.PlainText("\n")}, true
 	default:
-		return llm.Source{}, false, nil
+		return llm.Source{}, false
 	}
 }
 
-func readToolUse(path string, raw json.RawMessage) (llm.Block, error) {
+func (r *reader) toolUse(path string, raw json.RawMessage) llm.Block {
 	var w toolUseBlock
-	if err := parse(path, raw, &w); err != nil {
-		return nil, err
-	}
+	r.parse(path, raw, &w)
 	call := llm.ToolCall{ID: w.ID, Name: w.Name}
-	if !absent(w.Input) {
-		var compact bytes.Buffer
-		if err := json.Compact(&compact, w.Input); err != nil {
-			return nil, invalid(path+".input", err.Error())
-		}
-		call.Arguments = compact.String()
+	if !rawjson.IsNull(w.Input) {
+		call.Arguments = rawjson.Compact(w.Input)
 	}
-	return call, nil
+	return call
 }
 
-func (r *reader) toolResult(path string, raw json.RawMessage) (llm.Block, error) {
+func (r *reader) toolResult(path string, raw json.RawMessage) llm.Block {
 	var w toolResultBlock
-	if err := parse(path, raw, &w); err != nil {
-		return nil, err
-	}
-	content, err := r.content(path+".content", w.Content)
-	return llm.ToolResult{CallID: w.ToolUseID, Content: content, IsError: w.IsError}, err
+	r.parse(path, raw, &w)
+	return llm.ToolResult{CallID: w.ToolUseID, Content: r.content(path+".content", w.Content), IsError: w.IsError}
 }
 
 func opaque(kind string, raw json.RawMessage) llm.Block {
@@ -245,7 +230,7 @@ func writeBlock(b llm.Block) (wire any, ok bool) {
 		return redactedBlock{Type: "redacted_thinking", Data: b.Data}, true
 	case llm.ToolCall:
 		return toolUseBlock{
-			Type: "tool_use", ID: cmp.Or(b.ID, newID("toolu_")), Name: b.Name, Input: objectOf(b.Arguments),
+			Type: "tool_use", ID: cmp.Or(b.ID, newID("toolu_")), Name: b.Name, Input: rawjson.Object(b.Arguments),
 		}, true
 	case llm.Opaque:
 		return b.JSON, b.Dialect == dialectName && len(b.JSON) > 0
@@ -262,16 +247,5 @@ func ownCitations(all []llm.Citation) (own []json.RawMessage) {
 	}
 	return own
 }
-
-// objectOf returns the arguments of a call if they are an object, else an
-// empty one: a model cut off by a limit leaves half a text.
-func objectOf(arguments string) json.RawMessage {
-	if strings.HasPrefix(strings.TrimSpace(arguments), "{") && json.Valid([]byte(arguments)) {
-		return json.RawMessage(arguments)
-	}
-	return json.RawMessage(`{}`)
-}
-
-func absent(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }
 
 func newID(prefix string) string { return prefix + rand.Text() }

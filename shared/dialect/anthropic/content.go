@@ -1,11 +1,12 @@
 package anthropic
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"strings"
 
+	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/rawjson"
 )
@@ -15,9 +16,7 @@ import (
 func (w *writer) arrange() {
 	messages := w.request.Messages
 	for i, m := range messages {
-		if m.Name != "" {
-			w.drop("messages.name")
-		}
+		w.DropIf(m.Name != "", "messages.name")
 		content := w.carried(m)
 		switch {
 		case len(content) == 0:
@@ -55,7 +54,7 @@ func (w *writer) carried(m llm.Message) (content llm.Blocks) {
 			}
 		case llm.Opaque:
 			if m.Role == llm.RoleAssistant && b.Dialect != dialectName {
-				w.drop("messages." + b.Kind)
+				w.Drop("messages." + b.Kind)
 				continue
 			}
 		default: // goes, or is refused when it is written
@@ -80,23 +79,15 @@ func trimEnd(content llm.Blocks) {
 }
 
 // blocks writes a list of blocks.
-func (w *writer) blocks(list llm.Blocks) (json.RawMessage, error) {
+func (w *writer) blocks(list llm.Blocks) json.RawMessage {
 	wires := make([]any, 0, len(list))
 	for _, b := range list {
-		wire, err := w.block(b)
-		if err != nil {
-			return nil, err
-		}
-		wires = append(wires, wire)
+		wires = append(wires, w.block(b))
 	}
-	raw, err := rawjson.Marshal(wires)
-	if err != nil {
-		return nil, fmt.Errorf("write content: %w", err)
-	}
-	return raw, nil
+	return w.JSON(wires)
 }
 
-func (w *writer) block(b llm.Block) (any, error) {
+func (w *writer) block(b llm.Block) any {
 	switch b := b.(type) {
 	case llm.Image:
 		return w.image(b)
@@ -107,24 +98,21 @@ func (w *writer) block(b llm.Block) (any, error) {
 	case llm.ToolCall:
 		args := strings.TrimSpace(b.Arguments)
 		if args != "" && args[0] != '{' && json.Valid([]byte(args)) {
-			return nil, invalid("messages", "tool call arguments must be a JSON object")
+			w.Refuse(invalid("messages", "tool call arguments must be a JSON object"))
 		}
 	case llm.Opaque:
 		if b.Dialect != dialectName {
-			return nil, unsupported("messages", "content of type "+b.Kind+" is not supported by model '"+w.request.Model+"'")
+			w.unsupported("messages", "content of type "+b.Kind+" is")
 		}
 	case llm.Audio:
-		return nil, unsupported("messages", "audio is not supported by model '"+w.request.Model+"'")
+		w.unsupported("messages", "audio is")
 	default: // has a form in answers too
 	}
-	wire, ok := writeBlock(b)
-	if !ok {
-		return nil, fmt.Errorf("write content: no form for %T", b)
-	}
-	return wire, nil
+	wire, _ := writeBlock(b)
+	return wire
 }
 
-func (w *writer) toolResult(r llm.ToolResult) (any, error) {
+func (w *writer) toolResult(r llm.ToolResult) any {
 	out := toolResultBlock{Type: "tool_result", ToolUseID: r.CallID, IsError: r.IsError}
 	var content llm.Blocks
 	for _, b := range r.Content {
@@ -132,14 +120,13 @@ func (w *writer) toolResult(r llm.ToolResult) (any, error) {
 			content = append(content, b)
 		}
 	}
-	var err error
 	switch text, single := only[llm.Text](content); {
 	case single && len(text.Citations) == 0:
 		out.Content = rawjson.String(text.Text)
 	case len(content) > 0:
-		out.Content, err = w.blocks(content)
+		out.Content = w.blocks(content)
 	}
-	return out, err
+	return out
 }
 
 // only returns the one block in content, if there is just one and it is a T.
@@ -156,86 +143,58 @@ var imageTypes = map[string]string{
 	"image/gif": "image/gif", "image/webp": "image/webp",
 }
 
-// imageMagic are the first letters, in base64, of the formats.
-var imageMagic = map[string]string{
-	"/9j/": "image/jpeg", "iVBORw0KGgo": "image/png", "R0lGOD": "image/gif", "UklGR": "image/webp",
-}
-
-func (w *writer) image(b llm.Image) (any, error) {
-	if b.Detail != "" && b.Detail != "auto" {
-		w.drop("detail")
-	}
-	from, err := w.source(b.Source)
-	if err != nil {
-		return nil, err
-	}
+func (w *writer) image(b llm.Image) any {
+	w.DropIf(b.Detail != "" && b.Detail != "auto", "detail")
+	from := w.source(b.Source)
 	if from.Type == "base64" {
-		if from.MediaType = imageType(b.Source); from.MediaType == "" {
-			return nil, unsupported("messages", "images must be JPEG, PNG, GIF or WebP")
+		from.MediaType = imageTypes[strings.ToLower(cmp.Or(b.MediaType, dialect.MediaType(b.Data)))]
+		if from.MediaType == "" {
+			w.unsupported("messages", "images other than JPEG, PNG, GIF and WebP are")
 		}
 	}
-	return mediaBlock{Type: "image", Source: from}, nil
+	return mediaBlock{Type: "image", Source: from}
 }
 
-func imageType(s llm.Source) string {
-	if s.MediaType != "" {
-		return imageTypes[strings.ToLower(s.MediaType)]
-	}
-	for magic, mediaType := range imageMagic {
-		if strings.HasPrefix(s.Data, magic) {
-			return mediaType
-		}
-	}
-	return ""
-}
-
-func (w *writer) document(b llm.Document) (any, error) {
-	from, err := w.source(b.Source)
-	if err != nil {
-		return nil, err
-	}
+func (w *writer) document(b llm.Document) any {
+	from := w.source(b.Source)
 	if from.Type == "base64" {
-		if from, err = w.file(b.Source); err != nil {
-			return nil, err
-		}
+		from = w.file(b.Source)
 	}
 	out := mediaBlock{Type: "document", Source: from, Title: b.Title, Context: b.Context}
 	if b.Cite {
 		out.Citations = &citationsConfig{Enabled: true}
 	}
-	return out, nil
+	return out
 }
 
 // file writes the bytes of a document: a PDF, or text, which goes as such.
-func (w *writer) file(s llm.Source) (source, error) {
+func (w *writer) file(s llm.Source) source {
 	const pdf = "application/pdf"
-	switch {
-	case s.MediaType == "" || s.MediaType == pdf:
-		return source{Type: "base64", MediaType: pdf, Data: s.Data}, nil
-	case strings.HasPrefix(s.MediaType, "text/"):
+	if strings.HasPrefix(s.MediaType, "text/") {
 		text, err := base64.StdEncoding.DecodeString(s.Data)
 		if err != nil {
-			return source{}, invalid("messages", "the document is not valid base64")
+			w.Refuse(invalid("messages", "the document is not valid base64"))
 		}
-		return source{Type: "text", MediaType: "text/plain", Data: string(text)}, nil
-	default:
-		return source{}, unsupported("messages", "documents must be PDF or plain text, not "+s.MediaType)
+		return source{Type: "text", MediaType: "text/plain", Data: string(text)}
 	}
+	if s.MediaType != "" && s.MediaType != pdf {
+		w.unsupported("messages", "documents of type "+s.MediaType+" are")
+	}
+	return source{Type: "base64", MediaType: pdf, Data: s.Data}
 }
 
-func (w *writer) source(s llm.Source) (source, error) {
+func (w *writer) source(s llm.Source) source {
 	switch {
 	case s.Data != "":
-		return source{Type: "base64", Data: s.Data}, nil
+		return source{Type: "base64", Data: s.Data}
 	case s.Text != "":
-		return source{Type: "text", MediaType: "text/plain", Data: s.Text}, nil
+		return source{Type: "text", MediaType: "text/plain", Data: s.Text}
 	case s.FileID != "":
-		return source{Type: "file", FileID: s.FileID}, nil
-	case strings.HasPrefix(strings.ToLower(s.URL), "https://"):
-		return source{Type: "url", URL: s.URL}, nil
-	case s.URL != "":
-		return source{}, unsupported("messages", "only https URLs are supported by model '"+w.request.Model+"'")
-	default:
-		return source{}, invalid("messages", "an image or document is empty")
+		return source{Type: "file", FileID: s.FileID}
+	case s.URL == "":
+		w.Refuse(invalid("messages", "an image or document is empty"))
+	case !strings.HasPrefix(strings.ToLower(s.URL), "https://"):
+		w.unsupported("messages", "URLs other than https are")
 	}
+	return source{Type: "url", URL: s.URL}
 }

@@ -1,6 +1,7 @@
 package anthropic
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,7 +28,7 @@ func decodeMessages(body []byte) (*dialect.Call, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &dialect.Call{Request: request, Encoder: &encoder{model: b.Model}}, nil
+	return &dialect.Call{Request: request, Encoder: &encoder{model: b.Model, estimate: estimate(request)}}, nil
 }
 
 func (b *requestBody) check() error {
@@ -76,28 +77,26 @@ func (r *requestReader) read() (*llm.Request, error) {
 	if b.Metadata != nil {
 		r.out.User = b.Metadata.UserID
 	}
-	for _, part := range []func() error{r.system, r.messages, r.tools, r.toolChoice, r.output} {
-		if err := part(); err != nil {
-			return nil, err
-		}
-	}
+	r.system()
+	r.messages()
+	r.tools()
+	r.toolChoice()
+	r.output()
 	if r.cacheControl != nil {
 		r.extra.add("", extras{"cache_control": r.cacheControl})
 	}
 	if len(r.extra) > 0 {
 		r.out.Extra = r.extra
 	}
-	return &r.out, nil
+	return &r.out, r.err
 }
 
-func (r *requestReader) system() error {
-	blocks, err := r.content("system", r.body.System)
-	for _, b := range blocks {
+func (r *requestReader) system() {
+	for _, b := range r.content("system", r.body.System) {
 		if text, ok := b.(llm.Text); !ok || text.Text != "" {
 			r.out.System = append(r.out.System, b)
 		}
 	}
-	return err
 }
 
 var roleOf = map[string]llm.Role{
@@ -105,134 +104,117 @@ var roleOf = map[string]llm.Role{
 	"system": llm.RoleSystem, "developer": llm.RoleSystem,
 }
 
-func (r *requestReader) messages() error {
+func (r *requestReader) messages() {
 	r.out.Messages = make([]llm.Message, len(r.body.Messages))
 	for i, m := range r.body.Messages {
 		path := fmt.Sprintf("messages.%d", i)
 		role, ok := roleOf[m.Role]
 		if !ok {
-			return invalid(path+".role", "must be user, assistant or system")
+			r.refuse(invalid(path+".role", "must be user, assistant or system"))
 		}
-		if absent(m.Content) {
-			return invalid(path+".content", "Field required")
+		if rawjson.IsNull(m.Content) {
+			r.refuse(invalid(path+".content", "Field required"))
 		}
-		content, err := r.content(path+".content", m.Content)
-		if err != nil {
-			return err
-		}
-		if err := checkCalls(path+".content", content); err != nil {
-			return err
-		}
+		content := r.content(path+".content", m.Content)
+		r.checkCalls(path+".content", content)
 		r.out.Messages[i] = llm.Message{Role: role, Content: content}
 	}
-	return nil
 }
 
 // checkCalls refuses calls in the history whose input is no object; answers
 // of models are not read that strictly.
-func checkCalls(path string, content llm.Blocks) error {
+func (r *requestReader) checkCalls(path string, content llm.Blocks) {
 	for i, b := range content {
 		call, ok := b.(llm.ToolCall)
 		switch {
 		case !ok:
 		case call.Name == "":
-			return invalid(fmt.Sprintf("%s.%d.name", path, i), "Field required")
+			r.refuse(invalid(fmt.Sprintf("%s.%d.name", path, i), "Field required"))
 		case call.Arguments != "" && call.Arguments[0] != '{':
-			return invalid(fmt.Sprintf("%s.%d.input", path, i), "must be an object")
+			r.refuse(invalid(fmt.Sprintf("%s.%d.input", path, i), "must be an object"))
 		}
 	}
-	return nil
 }
 
-func (r *requestReader) tools() error {
+func (r *requestReader) tools() {
 	for i, raw := range r.body.Tools {
 		path := fmt.Sprintf("tools.%d", i)
 		var w tool
-		if err := parse(path, raw, &w); err != nil {
-			return err
-		}
-		if w.Name == "" && (w.Type == "" || w.Type == "custom") {
-			return invalid(path+".name", "Field required")
-		}
+		r.parse(path, raw, &w)
 		r.noteCache(w.CacheControl)
 		out := llm.Tool{Name: w.Name, Description: w.Description, Parameters: w.InputSchema, Strict: w.Strict}
-		if w.Type != "" && w.Type != "custom" {
+		switch {
+		case w.Type != "" && w.Type != "custom":
 			out = llm.Tool{Name: w.Name, Provider: &llm.Opaque{Dialect: dialectName, Kind: w.Type, JSON: raw}}
-		} else {
+		case w.Name == "":
+			r.refuse(invalid(path+".name", "Field required"))
+		default:
 			r.extra.add("tools.", rawjson.Unknown[tool](raw))
 		}
 		r.out.Tools = append(r.out.Tools, out)
 	}
-	return nil
 }
 
 var toolModeOf = map[string]llm.ToolMode{
 	"auto": llm.ToolsAuto, "any": llm.ToolsRequired, "tool": llm.ToolsRequired, "none": llm.ToolsNone,
 }
 
-func (r *requestReader) toolChoice() error {
+func (r *requestReader) toolChoice() {
 	w := r.body.ToolChoice
 	if w == nil {
-		return nil
+		return
 	}
 	mode, ok := toolModeOf[w.Type]
-	switch {
-	case !ok:
-		return invalid("tool_choice.type", "must be auto, any, tool or none")
-	case w.Type == "tool" && w.Name == "":
-		return invalid("tool_choice.name", "Field required")
+	if !ok {
+		r.refuse(invalid("tool_choice.type", "must be auto, any, tool or none"))
 	}
 	r.out.ToolChoice = &llm.ToolChoice{Mode: mode, Serial: w.Serial}
 	if w.Type == "tool" {
 		r.out.ToolChoice.Only = []string{w.Name}
+		if w.Name == "" {
+			r.refuse(invalid("tool_choice.name", "Field required"))
+		}
 	}
-	return nil
 }
 
 // output reads how the model shall think and in what form it shall answer.
-func (r *requestReader) output() error {
+func (r *requestReader) output() {
 	var config outputConfig
-	if !absent(r.body.OutputConfig) {
-		if err := parse("output_config", r.body.OutputConfig, &config); err != nil {
-			return err
-		}
+	if !rawjson.IsNull(r.body.OutputConfig) {
+		r.parse("output_config", r.body.OutputConfig, &config)
 		r.extra.add("output_config.", rawjson.Unknown[outputConfig](r.body.OutputConfig))
 	}
-	if config.Format == nil {
-		config.Format = r.body.OutputFormat
-	}
-	if f := config.Format; f != nil {
-		if f.Type != "json_schema" || absent(f.Schema) {
-			return invalid("output_config.format", "must be of type json_schema, with a schema")
+	if f := cmp.Or(config.Format, r.body.OutputFormat); f != nil {
+		if f.Type != "json_schema" || rawjson.IsNull(f.Schema) {
+			r.refuse(invalid("output_config.format", "must be of type json_schema, with a schema"))
 		}
 		r.out.Format = &llm.Format{Schema: f.Schema}
 	}
-	return r.reasoning(llm.Effort(config.Effort))
+	r.reasoning(llm.Effort(config.Effort))
 }
 
-func (r *requestReader) reasoning(effort llm.Effort) error {
+func (r *requestReader) reasoning(effort llm.Effort) {
 	w := r.body.Thinking
 	if w == nil {
 		if effort != "" {
 			r.out.Reasoning = &llm.Reasoning{Effort: effort}
 		}
-		return nil
+		return
 	}
 	reasoning := &llm.Reasoning{Effort: effort, Hidden: w.Display == "omitted"}
 	switch w.Type {
 	case "adaptive":
 	case "enabled":
 		if w.Budget < 1 {
-			return invalid("thinking.budget_tokens", "must be at least 1024")
+			r.refuse(invalid("thinking.budget_tokens", "must be at least 1024"))
 		}
 		reasoning.Budget = w.Budget
 	case "disabled", "between_tools":
 		reasoning.Effort = llm.EffortNone
 	default:
-		return invalid("thinking.type", "must be adaptive, enabled, disabled or between_tools")
+		r.refuse(invalid("thinking.type", "must be adaptive, enabled, disabled or between_tools"))
 	}
 	r.out.Reasoning = reasoning
-	return nil
 }
 
 // parse reads raw into v; its errors name the field that is wrong.
@@ -253,7 +235,7 @@ var kindNames = map[reflect.Kind]string{
 	reflect.Float64: "a number", reflect.Slice: "an array", reflect.Struct: "an object",
 }
 
-func invalid(field, what string) *llm.Error {
+func invalid(field, what string) error {
 	message := what
 	if field != "" {
 		message = field + ": " + what

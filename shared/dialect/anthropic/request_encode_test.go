@@ -192,7 +192,7 @@ func TestEncodeOptions(t *testing.T) {
 		{"the user", llm.Request{Model: old, User: "u1"}, "metadata", `{"user_id":"u1"}`, ""},
 		{"a user's address", llm.Request{Model: old, User: "u@x.org"}, "metadata", "", "dropped user"},
 		{"what has no place", llm.Request{Model: old, Logprobs: new(0), Sampling: llm.Sampling{Seed: new(int64(1)), PresencePenalty: new(0.1)},
-			Extra: map[string]json.RawMessage{"verbosity": []byte("1"), "logit_bias": []byte("{}"), "n": []byte("1")}}, "seed", "", "dropped seed, dropped presence_penalty, dropped logprobs, dropped logit_bias, dropped n, dropped verbosity"},
+			Extra: map[string]json.RawMessage{"verbosity": []byte("1"), "logit_bias": []byte("{}"), "n": []byte("1")}}, "seed", "", "dropped seed, dropped presence_penalty, dropped logprobs, dropped logit_bias, dropped verbosity"},
 		{"the service tier", llm.Request{Model: old, Extra: map[string]json.RawMessage{"service_tier": []byte(`"default"`)}}, "service_tier", `"standard_only"`, ""},
 		{"another service tier", llm.Request{Model: old, Extra: map[string]json.RawMessage{"service_tier": []byte(`"flex"`)}}, "service_tier", "", "dropped service_tier"},
 		{"servers of tools", llm.Request{Model: old, Extra: map[string]json.RawMessage{"mcp_servers": []byte(`[{"url": "x"}]`)}}, "mcp_servers", `[{"url": "x"}]`, ""},

@@ -2,12 +2,12 @@ package anthropic
 
 import (
 	"cmp"
-	"fmt"
+	"encoding/json"
 	"slices"
 	"strings"
 
+	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/llm"
-	"github.com/offbeat-studio/allama/shared/rawjson"
 )
 
 // minBudget is the smallest number of tokens the API takes for thinking.
@@ -34,7 +34,7 @@ func (w *writer) reasoning() {
 		w.thinkByEffort(*r)
 	case r.Effort == llm.EffortNone: // which is what holds when nothing is said
 	case w.model.thinking == thinksNot, thoughtLost(w.turns):
-		w.drop("reasoning_effort")
+		w.Drop("reasoning_effort")
 	default:
 		w.thinkByBudget(*r)
 	}
@@ -54,24 +54,12 @@ func (w *writer) thinkByEffort(r llm.Reasoning) {
 
 func (w *writer) effortWord(r llm.Reasoning) string {
 	if r.Effort == "" && r.Budget > 0 {
-		r.Effort = effortOf(float64(r.Budget) / float64(*w.body.MaxTokens))
+		r.Effort = dialect.Effort(r.Budget, *w.body.MaxTokens)
 	}
 	if r.Effort == llm.EffortXHigh && !w.model.xhigh {
 		r.Effort = llm.EffortMax
 	}
 	return cmp.Or(effortWords[r.Effort], string(r.Effort)) // words newer than this package
-}
-
-// effortOf names the effort that spends a share of the output on thinking.
-func effortOf(share float64) llm.Effort {
-	switch {
-	case share < 0.25:
-		return llm.EffortLow
-	case share < 0.6:
-		return llm.EffortMedium
-	default:
-		return llm.EffortHigh
-	}
 }
 
 // thinkByBudget grants a number of tokens. They count as output, so the limit
@@ -123,46 +111,33 @@ func thoughtLost(turns []llm.Message) bool {
 	}
 }
 
-func (w *writer) tools() error {
+func (w *writer) tools() {
 	choice := w.request.ToolChoice
 	for _, t := range w.request.Tools {
 		if choice != nil && len(choice.Only) > 0 && !named(choice) && !slices.Contains(choice.Only, t.Name) {
 			continue
 		}
-		wire, err := w.tool(t)
-		if err != nil {
-			return err
-		}
-		raw, err := rawjson.Marshal(wire)
-		if err != nil {
-			return fmt.Errorf("write tool %s: %w", t.Name, err)
-		}
-		w.body.Tools = append(w.body.Tools, raw)
+		w.body.Tools = append(w.body.Tools, w.tool(t))
 	}
 	if choice != nil && len(w.body.Tools) > 0 {
 		w.toolChoice(choice)
 	}
-	return nil
 }
 
-func (w *writer) tool(t llm.Tool) (any, error) {
+func (w *writer) tool(t llm.Tool) json.RawMessage {
 	if p := t.Provider; p != nil {
 		if p.Dialect != dialectName {
-			return nil, unsupported("tools", "tools of type "+p.Kind+" are not supported by model '"+w.request.Model+"'")
+			w.unsupported("tools", "tools of type "+p.Kind+" are")
 		}
-		return p.JSON, nil
+		return p.JSON
 	}
 	schema, err := inputSchema(t)
-	if err != nil {
-		return nil, err
-	}
+	w.Refuse(err)
 	if t.Strict != nil && !w.model.schemas {
-		if *t.Strict {
-			w.drop("tools.strict")
-		}
+		w.DropIf(*t.Strict, "tools.strict")
 		t.Strict = nil
 	}
-	return tool{Name: t.Name, Description: t.Description, InputSchema: schema, Strict: t.Strict}, nil
+	return w.JSON(tool{Name: t.Name, Description: t.Description, InputSchema: schema, Strict: t.Strict})
 }
 
 // named reports whether the choice is one tool that must be called.
@@ -174,7 +149,7 @@ func (w *writer) toolChoice(c *llm.ToolChoice) {
 	case c.Mode == llm.ToolsNone:
 		out = &toolChoice{Type: "none"}
 	case c.Mode == llm.ToolsRequired && !w.forces():
-		w.emulate("tool_choice", forcingInstruction(c))
+		w.instruct("tool_choice", forcingInstruction(c))
 	case named(c):
 		out.Type, out.Name = "tool", c.Only[0]
 	case c.Mode == llm.ToolsRequired:

@@ -22,15 +22,7 @@ var (
 	_ dialect.Client = Client{}
 )
 
-// operation is one kind of call.
-type operation struct {
-	dialect.Route
-	decode func(body []byte) (*dialect.Call, error)
-}
-
-var operations = []operation{
-	{dialect.Route{Path: "/v1/messages", Operation: "messages"}, decodeMessages},
-}
+const messages = "messages" // the operation
 
 // Name returns "anthropic".
 func (Server) Name() string { return dialectName }
@@ -40,21 +32,15 @@ func (Client) Name() string { return dialectName }
 
 // Routes lists the calls.
 func (Server) Routes() []dialect.Route {
-	routes := make([]dialect.Route, len(operations))
-	for i, op := range operations {
-		routes[i] = op.Route
-	}
-	return routes
+	return []dialect.Route{{Path: "/v1/" + messages, Operation: messages}}
 }
 
 // Decode reads the body of a call, which must be a JSON object.
-func (Server) Decode(name string, body []byte) (*dialect.Call, error) {
-	for _, op := range operations {
-		if op.Operation == name {
-			return op.decode(body)
-		}
+func (Server) Decode(operation string, body []byte) (*dialect.Call, error) {
+	if operation != messages {
+		return nil, &llm.Error{Code: llm.CodeNotFound, Message: "no such operation: " + operation}
 	}
-	return nil, &llm.Error{Code: llm.CodeNotFound, Message: "no such operation: " + name}
+	return decodeMessages(body)
 }
 
 // Framing returns server-sent events with pings.

@@ -151,7 +151,7 @@ func keptFormat(value json.RawMessage) bool {
 // inputSchema returns the schema of a tool's parameters, which must be there
 // and say that it is of an object.
 func inputSchema(t llm.Tool) (json.RawMessage, error) {
-	if absent(t.Parameters) {
+	if rawjson.IsNull(t.Parameters) {
 		return json.RawMessage(`{"type":"object","properties":{}}`), nil
 	}
 	if rawjson.Check(t.Parameters) != nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/frame"
 	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/rawjson"
@@ -61,14 +62,14 @@ func (d *decoder) Step(f frame.Frame) ([]llm.Event, error) {
 	e := streamEvent{raw: f.Data}
 	err := json.Unmarshal(f.Data, &e)
 	step, known := steps[cmp.Or(e.Type, f.Event)]
-	if e.Type == "" && !absent(e.Error) {
+	if e.Type == "" && !rawjson.IsNull(e.Error) {
 		step, known = (*decoder).failure, true
 	}
 	if _, shape := errors.AsType[*json.UnmarshalTypeError](err); shape && !known {
 		return nil, nil // a new kind may give our names to other things
 	}
 	if err != nil {
-		return nil, malformed(err)
+		return nil, dialect.Unreadable(err)
 	}
 	if !known {
 		return nil, nil
@@ -110,12 +111,12 @@ func (d *decoder) begin() []llm.Event {
 }
 
 func (d *decoder) blockStart(e *streamEvent) ([]llm.Event, error) {
-	if absent(e.Block) {
-		return nil, malformed(errors.New("content_block_start without a block"))
+	if rawjson.IsNull(e.Block) {
+		return nil, dialect.Unreadable(errors.New("content_block_start without a block"))
 	}
 	block, err := answerBlock("content_block", e.Block)
 	if err != nil {
-		return nil, malformed(err)
+		return nil, dialect.Unreadable(err)
 	}
 	events := d.begin()
 	d.open, d.index, d.input, d.signature = block, e.Index, nil, ""
@@ -155,7 +156,7 @@ func withText(start llm.Block, text string) []llm.Event {
 
 func (d *decoder) blockDelta(e *streamEvent) ([]llm.Event, error) {
 	if d.open == nil || e.Index != d.index {
-		return nil, malformed(fmt.Errorf("delta of block %d, which is not open", e.Index))
+		return nil, dialect.Unreadable(fmt.Errorf("delta of block %d, which is not open", e.Index))
 	}
 	piece := e.Delta.delta
 	switch d.open.(type) {
@@ -177,7 +178,7 @@ func (d *decoder) blockDelta(e *streamEvent) ([]llm.Event, error) {
 
 func textDelta(piece delta) []llm.Event {
 	events := say(piece.Text)
-	if !absent(piece.Citation) {
+	if !rawjson.IsNull(piece.Citation) {
 		events = append(events, llm.Delta{Citation: &llm.Citation{Dialect: dialectName, JSON: piece.Citation}})
 	}
 	return events
@@ -215,9 +216,9 @@ func (d *decoder) close() []llm.Event {
 
 // messageDelta takes totals, so the counts it names replace those before.
 func (d *decoder) messageDelta(e *streamEvent) ([]llm.Event, error) {
-	if !absent(e.Usage) {
+	if !rawjson.IsNull(e.Usage) {
 		if err := json.Unmarshal(e.Usage, &d.usage); err != nil {
-			return nil, malformed(err)
+			return nil, dialect.Unreadable(err)
 		}
 		d.counted = true
 	}

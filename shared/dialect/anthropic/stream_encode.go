@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"hash"
 
 	"github.com/offbeat-studio/allama/shared/dialect"
@@ -13,18 +12,24 @@ import (
 	"github.com/offbeat-studio/allama/shared/rawjson"
 )
 
-const pingFrame = "event: ping\ndata: {\"type\":\"ping\"}\n\n"
+const (
+	pingFrame = "event: ping\ndata: {\"type\":\"ping\"}\n\n"
+	stopFrame = "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"
+)
 
 // ownSignature begins the signatures of thoughts that no Anthropic model had.
 const ownSignature = "allama1."
 
 // encoder writes the answer to one call.
 type encoder struct {
-	model string // as the client named it
-	index int    // of the open block, or of the next one
-	open  llm.Block
-	seen  hash.Hash // the text of the open thought
-	usage llm.Usage // as far as it is known
+	out      []byte // what is being appended to
+	err      error
+	model    string // as the client named it
+	estimate int    // of the tokens of the request
+	index    int    // of the open block, or of the next one
+	open     llm.Block
+	seen     hash.Hash // the text of the open thought
+	usage    llm.Usage // as far as it is known
 }
 
 type messageStart struct {
@@ -32,21 +37,12 @@ type messageStart struct {
 	Message answer `json:"message"`
 }
 
-type blockStart struct {
+// blockEvent is content_block_start, _delta or _stop.
+type blockEvent struct {
 	Type  string `json:"type"`
 	Index int    `json:"index"`
-	Block any    `json:"content_block"`
-}
-
-type blockDelta struct {
-	Type  string `json:"type"`
-	Index int    `json:"index"`
-	Delta delta  `json:"delta"`
-}
-
-type blockStop struct {
-	Type  string `json:"type"`
-	Index int    `json:"index"`
+	Block any    `json:"content_block,omitempty"`
+	Delta *delta `json:"delta,omitempty"`
 }
 
 type messageDelta struct {
@@ -56,35 +52,38 @@ type messageDelta struct {
 }
 
 // Restart returns an encoder in its first state.
-func (e *encoder) Restart() dialect.Encoder { return &encoder{model: e.model} }
+func (e *encoder) Restart() dialect.Encoder { return &encoder{model: e.model, estimate: e.estimate} }
 
 // Event appends the frames of an event.
 func (e *encoder) Event(dst []byte, event llm.Event) ([]byte, error) {
+	e.out, e.err = dst, nil
 	switch event := event.(type) {
 	case llm.Start:
-		return e.start(dst, event)
+		e.start(event)
 	case llm.BlockStart:
-		return e.blockStart(dst, event.Block)
+		e.blockStart(event.Block)
 	case llm.Delta:
-		return e.delta(dst, event)
+		e.delta(event)
 	case llm.BlockEnd:
-		return e.blockEnd(dst, event)
+		e.blockEnd(event)
 	case llm.Finish:
-		return e.finish(dst, event)
-	default:
-		return dst, fmt.Errorf("write event: unknown kind %T", event)
+		e.finish(event)
 	}
+	return e.out, e.err
 }
 
-func (e *encoder) start(dst []byte, s llm.Start) ([]byte, error) {
+func (e *encoder) start(s llm.Start) {
 	e.usage = llm.Usage{Output: 1} // as the API counts before it knows better
 	if s.Usage != nil {
 		e.usage = *s.Usage
 	}
+	if e.usage.Prompt() == 0 {
+		e.usage.Input = e.estimate
+	}
 	message := e.answer(s.ID)
 	message.Usage = writeUsage(e.usage)
-	dst, err := appendFrame(dst, "message_start", messageStart{"message_start", message})
-	return append(dst, pingFrame...), err
+	e.frame("message_start", messageStart{"message_start", message})
+	e.out = append(e.out, pingFrame...)
 }
 
 // answer returns a message without content.
@@ -95,82 +94,66 @@ func (e *encoder) answer(id string) answer {
 	}
 }
 
-func (e *encoder) blockStart(dst []byte, b llm.Block) ([]byte, error) {
+func (e *encoder) blockStart(b llm.Block) {
 	wire, ok := writeBlock(b)
 	if !ok {
-		return dst, nil // nothing that clients of this dialect could show
+		return // nothing that clients of this dialect could show
 	}
-	e.open, e.seen = b, nil
+	e.open = b
 	if _, ok := b.(llm.Thinking); ok {
 		e.seen = sha256.New()
 	}
-	return appendFrame(dst, "content_block_start", blockStart{"content_block_start", e.index, wire})
+	e.block(blockEvent{Type: "content_block_start", Block: wire})
 }
 
-func (e *encoder) delta(dst []byte, d llm.Delta) ([]byte, error) {
-	var err error
-	for _, piece := range e.pieces(d) {
-		dst, err = appendFrame(dst, "content_block_delta", blockDelta{"content_block_delta", e.index, piece})
-		if err != nil {
-			return dst, err
-		}
-	}
-	return dst, nil
-}
-
-func (e *encoder) pieces(d llm.Delta) (pieces []delta) {
+func (e *encoder) delta(d llm.Delta) {
 	switch e.open.(type) {
 	case llm.Text:
 		if d.Text != "" {
-			pieces = append(pieces, delta{Type: "text_delta", Text: d.Text})
+			e.piece(delta{Type: "text_delta", Text: d.Text})
 		}
 		if d.Citation != nil && d.Citation.Dialect == dialectName {
-			pieces = append(pieces, delta{Type: "citations_delta", Citation: d.Citation.JSON})
+			e.piece(delta{Type: "citations_delta", Citation: d.Citation.JSON})
 		}
 	case llm.Thinking:
 		if d.Text != "" {
 			e.seen.Write([]byte(d.Text))
-			pieces = append(pieces, delta{Type: "thinking_delta", Thinking: d.Text})
+			e.piece(delta{Type: "thinking_delta", Thinking: d.Text})
 		}
 	case llm.ToolCall:
 		if d.Text != "" {
-			pieces = append(pieces, delta{Type: "input_json_delta", PartialJSON: d.Text})
+			e.piece(delta{Type: "input_json_delta", PartialJSON: d.Text})
 		}
-	default: // what cannot be shown, or came as a whole
 	}
-	return pieces
 }
 
-func (e *encoder) blockEnd(dst []byte, end llm.BlockEnd) ([]byte, error) {
+func (e *encoder) piece(d delta) {
+	e.block(blockEvent{Type: "content_block_delta", Delta: &d})
+}
+
+func (e *encoder) block(b blockEvent) {
+	b.Index = e.index
+	e.frame(b.Type, b)
+}
+
+func (e *encoder) blockEnd(end llm.BlockEnd) {
 	if e.open == nil {
-		return dst, nil
+		return
 	}
-	var err error
 	if e.seen != nil {
-		signature := cmp.Or(end.Signature, signatureOf(e.seen))
-		dst, err = appendFrame(dst, "content_block_delta",
-			blockDelta{"content_block_delta", e.index, delta{Type: "signature_delta", Signature: signature}})
-		if err != nil {
-			return dst, err
-		}
+		e.piece(delta{Type: "signature_delta", Signature: cmp.Or(end.Signature, signatureOf(e.seen))})
 	}
-	dst, err = appendFrame(dst, "content_block_stop", blockStop{"content_block_stop", e.index})
+	e.block(blockEvent{Type: "content_block_stop"})
 	e.open, e.seen = nil, nil
 	e.index++
-	return dst, err
 }
 
-func (e *encoder) finish(dst []byte, f llm.Finish) ([]byte, error) {
+func (e *encoder) finish(f llm.Finish) {
 	if f.Usage != nil {
 		e.usage = *f.Usage
 	}
-	dst, err := appendFrame(dst, "message_delta", messageDelta{"message_delta", endingOf(f), writeUsage(e.usage)})
-	if err != nil {
-		return dst, err
-	}
-	return appendFrame(dst, "message_stop", struct {
-		Type string `json:"type"`
-	}{"message_stop"})
+	e.frame("message_delta", messageDelta{"message_delta", endingOf(f), writeUsage(e.usage)})
+	e.out = append(e.out, stopFrame...)
 }
 
 // signatureOf returns the signature of a thought that came without one, for
@@ -180,12 +163,10 @@ func signatureOf(text hash.Hash) string {
 	return ownSignature + base64.RawURLEncoding.EncodeToString(text.Sum(nil))
 }
 
-func appendFrame(dst []byte, event string, data any) ([]byte, error) {
+func (e *encoder) frame(event string, data any) {
 	text, err := rawjson.Marshal(data)
-	if err != nil {
-		return dst, fmt.Errorf("write %s: %w", event, err)
-	}
-	dst = append(append(dst, "event: "...), event...)
-	dst = append(append(dst, "\ndata: "...), text...)
-	return append(dst, "\n\n"...), nil
+	e.err = cmp.Or(e.err, err)
+	e.out = append(append(e.out, "event: "...), event...)
+	e.out = append(append(e.out, "\ndata: "...), text...)
+	e.out = append(e.out, "\n\n"...)
 }

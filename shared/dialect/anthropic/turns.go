@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/llm"
 )
 
@@ -24,101 +25,53 @@ func join(turns []llm.Message, role llm.Role, content llm.Blocks) []llm.Message 
 // behind it, one for each call, in the order of the calls. It changes turns.
 func pair(turns []llm.Message) []llm.Message {
 	var out []llm.Message
-	var open openCalls
-	ids := callIDs{}
-	for _, t := range turns {
-		if len(open.calls) > 0 && t.Role != llm.RoleUser {
-			out = append(out, llm.Message{Role: llm.RoleUser, Content: open.settle(nil)})
-			open = openCalls{}
-		}
+	ids := dialect.CallIDs{Legal: legalID}
+	for i, t := range turns {
 		switch t.Role {
 		case llm.RoleAssistant:
-			open = ids.assign(t.Content)
+			ids.Turn()
+			for i, b := range t.Content {
+				if call, ok := b.(llm.ToolCall); ok {
+					call.ID = ids.Call(call)
+					t.Content[i] = call
+				}
+			}
 		case llm.RoleUser:
-			t.Content = open.settle(t.Content)
-			open = openCalls{}
+			t.Content = settle(&ids, t.Content)
 		}
 		out = append(out, t)
-	}
-	if len(open.calls) > 0 {
-		out = append(out, llm.Message{Role: llm.RoleUser, Content: open.settle(nil)})
+		if len(ids.Calls()) > 0 && (i == len(turns)-1 || turns[i+1].Role != llm.RoleUser) {
+			out = append(out, llm.Message{Role: llm.RoleUser, Content: settle(&ids, nil)})
+		}
 	}
 	return out
-}
-
-// openCalls are the calls of one turn, whose results are looked for.
-type openCalls struct {
-	calls  []openCall
-	queues map[callKey][]int // indices of calls; every call is in up to three
-}
-
-type openCall struct {
-	id     string // as it goes upstream
-	result llm.Block
-}
-
-// callKey is what a result goes by: an id, else a name, else nothing.
-type callKey struct{ id, name string }
-
-func (o *openCalls) add(call llm.ToolCall, id string) {
-	if o.queues == nil {
-		o.queues = map[callKey][]int{}
-	}
-	i := len(o.calls)
-	o.calls = append(o.calls, openCall{id: id})
-	keys := []callKey{{}, {name: call.Name}, {id: call.ID}}
-	for n, key := range keys {
-		if n == 0 || key != (callKey{}) {
-			o.queues[key] = append(o.queues[key], i)
-		}
-	}
-}
-
-// take returns the first call without a result that r may belong to, or -1.
-func (o *openCalls) take(r llm.ToolResult) int {
-	key := callKey{id: r.CallID}
-	if r.CallID == "" {
-		key.name = r.Name
-	}
-	for queue := o.queues[key]; len(queue) > 0; {
-		i := queue[0]
-		queue = queue[1:]
-		o.queues[key] = queue
-		if o.calls[i].result == nil {
-			return i
-		}
-	}
-	return -1
 }
 
 // settle returns a user's turn with the results first. Calls without one get
 // an error, for it was lost with a part of the history; results without a call
 // become text.
-func (o *openCalls) settle(content llm.Blocks) llm.Blocks {
-	var rest llm.Blocks
+func settle(ids *dialect.CallIDs, content llm.Blocks) llm.Blocks {
+	var results, rest llm.Blocks
+	for _, id := range ids.Calls() {
+		results = append(results, llm.ToolResult{
+			CallID: id, Content: llm.Blocks{llm.Text{Text: "[no result]"}}, IsError: true,
+		})
+	}
 	for _, b := range content {
 		result, ok := b.(llm.ToolResult)
 		if !ok {
 			rest = append(rest, b)
 			continue
 		}
-		i := o.take(result)
-		if i < 0 {
+		n := ids.Answer(result)
+		if n < 0 {
 			rest = append(rest, orphan(result)...)
 			continue
 		}
-		result.CallID = o.calls[i].id
-		o.calls[i].result = result
+		result.CallID = ids.Calls()[n]
+		results[n] = result
 	}
-	results := make(llm.Blocks, len(o.calls), len(o.calls)+len(rest))
-	for i, c := range o.calls {
-		results[i] = c.result
-		if c.result == nil {
-			results[i] = llm.ToolResult{
-				CallID: c.id, Content: llm.Blocks{llm.Text{Text: "[no result]"}}, IsError: true,
-			}
-		}
-	}
+	ids.Turn()
 	return append(results, rest...)
 }
 
@@ -131,36 +84,6 @@ func orphan(r llm.ToolResult) llm.Blocks {
 		}
 	}
 	return out
-}
-
-// callIDs counts how often an id was used, to keep them apart. The same
-// history always gets the same ids.
-type callIDs map[string]int
-
-// assign gives the calls in content ids that go upstream, in place, and
-// returns them.
-func (ids callIDs) assign(content llm.Blocks) (open openCalls) {
-	for i, b := range content {
-		call, ok := b.(llm.ToolCall)
-		if !ok {
-			continue
-		}
-		id := ids.unique(legalID(cmp.Or(call.ID, fmt.Sprintf("call_%d", len(open.calls)))))
-		open.add(call, id)
-		call.ID = id
-		content[i] = call
-	}
-	return open
-}
-
-func (ids callIDs) unique(id string) string {
-	for {
-		ids[id]++
-		if ids[id] == 1 {
-			return id
-		}
-		id = fmt.Sprintf("%s_%d", id, ids[id])
-	}
 }
 
 // legalID returns an id with nothing but letters, digits, _ and -. Another id

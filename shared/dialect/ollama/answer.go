@@ -2,7 +2,6 @@ package ollama
 
 import (
 	"cmp"
-	"encoding/json"
 	"time"
 
 	"github.com/offbeat-studio/allama/shared/dialect"
@@ -100,21 +99,12 @@ func (x *encoder) line(dst []byte, m message, a answer) ([]byte, error) {
 
 // call gives the next call its number.
 func (x *encoder) call(c llm.ToolCall) toolCall {
-	out := toolCall{ID: c.ID, Function: function{Index: x.calls, Name: c.Name, Arguments: asObject(c.Arguments)}}
+	out := toolCall{ID: c.ID, Function: function{Index: x.calls, Name: c.Name, Arguments: rawjson.Object(c.Arguments)}}
 	if out.ID == "" {
 		out.ID = newCallID()
 	}
 	x.calls++
 	return out
-}
-
-// asObject is the arguments' text where that is a JSON object, and the empty
-// object where not: a model may write anything, and a limit may cut it off.
-func asObject(arguments string) json.RawMessage {
-	if raw := json.RawMessage(arguments); json.Valid(raw) && isObject(raw) {
-		return raw
-	}
-	return json.RawMessage("{}")
 }
 
 // finished begins a last line: the reason and the metrics.

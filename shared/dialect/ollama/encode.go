@@ -1,73 +1,50 @@
 package ollama
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/llm"
-	"github.com/offbeat-studio/allama/shared/rawjson"
 )
 
-// writer writes one request and collects what it cannot carry.
+// writer writes one request.
 type writer struct {
-	model    string
-	names    map[string]string // of the tools called so far, by the call's id
-	warnings []llm.Warning
+	dialect.Draft
+	model string
+	names map[string]string // of the tools called so far, by the call's id
 }
 
 // Encode writes a request as a chat.
 func (Client) Encode(r *llm.Request) (*dialect.Encoded, error) {
 	w := &writer{model: r.Model, names: map[string]string{}}
 	out := chatRequest{request: request{
-		Model:  r.Model,
-		Stream: new(r.Stream), // always said: the default is to stream
-		Format: w.format(r.Format),
-		Think:  w.think(r.Reasoning),
+		Model:   r.Model,
+		Stream:  new(r.Stream), // always said: the default is to stream
+		Format:  w.format(r.Format),
+		Options: w.options(r),
+		Think:   w.think(r.Reasoning),
 	}}
 	if r.Logprobs != nil {
 		out.Logprobs, out.TopLogprobs = true, *r.Logprobs
 	}
-	var err error
-	if out.Options, err = writeOptions(r); err != nil {
-		return nil, fmt.Errorf("write options: %w", err)
-	}
 	var hint string
-	if out.Tools, hint, err = w.tools(r); err != nil {
-		return nil, err
-	}
-	if out.Messages, err = w.messages(r, hint); err != nil {
-		return nil, err
-	}
-	if r.User != "" {
-		w.warn(llm.Dropped, "user")
-	}
-	if err := w.extra(r.Extra); err != nil {
-		return nil, err
-	}
-	body, err := rawjson.Marshal(out)
-	if err != nil {
-		return nil, fmt.Errorf("write request: %w", err)
-	}
-	return &dialect.Encoded{Operation: "chat", Body: body, Warnings: w.warnings}, nil
+	out.Tools, hint = w.tools(r)
+	out.Messages = w.messages(r, hint)
+	w.DropIf(r.User != "", "user")
+	w.Rest(r.Extra, func(field string) error { return unsupported(field, w.model, field) })
+	return w.Encoded("chat", out)
 }
 
-func (w *writer) warn(p llm.Policy, field string) {
-	warning := llm.Warning{Policy: p, Field: field}
-	if !slices.Contains(w.warnings, warning) {
-		w.warnings = append(w.warnings, warning)
-	}
-}
+func (w *writer) unsupported(param, what string) { w.Refuse(unsupported(param, w.model, what)) }
 
 func (w *writer) format(f *llm.Format) json.RawMessage {
 	if f == nil {
 		return nil
 	}
-	if f.Description != "" {
-		w.warn(llm.Dropped, "response_format.description")
-	}
+	w.DropIf(f.Description != "", "response_format.description")
 	if len(f.Schema) == 0 {
 		return json.RawMessage(`"json"`)
 	}
@@ -90,9 +67,7 @@ func (w *writer) think(r *llm.Reasoning) json.RawMessage {
 	if r == nil {
 		return nil // left out, so that the model's default holds
 	}
-	if r.Hidden {
-		w.warn(llm.Dropped, "thinking.display")
-	}
+	w.DropIf(r.Hidden, "thinking.display")
 	if level, ok := thinkOf[r.Effort]; ok {
 		return json.RawMessage(level)
 	}
@@ -101,75 +76,40 @@ func (w *writer) think(r *llm.Reasoning) json.RawMessage {
 
 // tools returns the tools that may be called, and an instruction where one has
 // to stand in for the choice, which the dialect has no word for.
-func (w *writer) tools(r *llm.Request) (list []tool, hint string, err error) {
-	var choice llm.ToolChoice
-	if r.ToolChoice != nil {
-		choice = *r.ToolChoice
-	}
-	if choice.Serial {
-		w.warn(llm.Dropped, "parallel_tool_calls")
-	}
+func (w *writer) tools(r *llm.Request) (list []tool, hint string) {
+	choice := cmp.Or(r.ToolChoice, &llm.ToolChoice{})
+	w.DropIf(choice.Serial, "parallel_tool_calls")
 	if choice.Mode == llm.ToolsNone {
-		return nil, "", nil
+		return nil, ""
 	}
 	for _, t := range r.Tools {
-		if len(choice.Only) > 0 && !slices.Contains(choice.Only, t.Name) {
-			continue
+		if len(choice.Only) == 0 || slices.Contains(choice.Only, t.Name) {
+			list = append(list, w.tool(t))
 		}
-		one, err := w.tool(t)
-		if err != nil {
-			return nil, "", err
-		}
-		list = append(list, one)
 	}
 	if choice.Mode != llm.ToolsRequired {
-		return list, "", nil
+		return list, ""
 	}
-	w.warn(llm.Emulated, "tool_choice")
+	w.Emulate("tool_choice")
 	switch len(list) {
 	case 0:
-		return nil, "", invalid("tool_choice", "tool_choice demands a tool, but none is offered")
+		w.Refuse(invalid("tool_choice", "tool_choice demands a tool, but none is offered"))
+		return nil, ""
 	case 1:
-		return list, "You must answer by calling the tool " + list[0].Function.Name + ".", nil
+		return list, "You must answer by calling the tool " + list[0].Function.Name + "."
 	default:
-		return list, "You must answer by calling one of the tools.", nil
+		return list, "You must answer by calling one of the tools."
 	}
 }
 
-func (w *writer) tool(t llm.Tool) (tool, error) {
+func (w *writer) tool(t llm.Tool) tool {
 	if t.Provider != nil {
-		return tool{}, unsupported("tools", w.model, fmt.Sprintf("tool type %q", t.Provider.Kind))
+		w.unsupported("tools", fmt.Sprintf("tool type %q", t.Provider.Kind))
 	}
-	if t.Strict != nil && *t.Strict {
-		w.warn(llm.Dropped, "strict")
-	}
+	w.DropIf(t.Strict != nil && *t.Strict, "strict")
 	d := definition{Name: t.Name, Description: t.Description, Parameters: t.Parameters}
 	if len(d.Parameters) == 0 {
 		d.Parameters = json.RawMessage(`{"type":"object","properties":{}}`)
 	}
-	return tool{Type: "function", Function: d}, nil
-}
-
-// harmless are the values with which a field that must not be dropped asks for
-// nothing.
-var harmless = []string{"null", "false", "0", "1", `""`, "[]", "{}", `["text"]`}
-
-// vital are the fields whose loss would change what is answered, or where it
-// is kept.
-var vital = []string{
-	"audio", "background", "best_of", "container", "conversation", "mcp_servers", "modalities",
-	"n", "previous_response_id", "prompt", "web_search_options",
-}
-
-func (w *writer) extra(fields map[string]json.RawMessage) error {
-	for _, key := range slices.Sorted(maps.Keys(fields)) {
-		value := compact(fields[key])
-		switch {
-		case !slices.Contains(vital, key):
-			w.warn(llm.Dropped, key)
-		case key == "web_search_options" || !slices.Contains(harmless, value):
-			return unsupported(key, w.model, key)
-		}
-	}
-	return nil
+	return tool{Type: "function", Function: d}
 }

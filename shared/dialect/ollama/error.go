@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/rawjson"
 )
@@ -20,10 +20,7 @@ const (
 	contextText = "the input length exceeds the context length"
 )
 
-const (
-	statusFailed = 500  // stands for the status of an error inside an answer
-	maxMessage   = 2048 // bytes of an upstream's message that are shown
-)
+const statusFailed = 500 // stands for the status of an error inside an answer
 
 func notFoundText(model string) string { return fmt.Sprintf("model '%s' not found", model) }
 
@@ -75,17 +72,17 @@ var statusOf = map[llm.Code]int{
 // error with [llm.CodeModelNotFound], Param is the model's id. The dialect has
 // no place for the request id.
 func (Server) Refuse(e *llm.Error, _ string) (status int, body []byte) {
-	if e.Status != 0 && isError(e.Body) {
+	if e.Status != 0 && printable(e.Body) {
 		return e.Status, e.Body
 	}
 	return cmp.Or(statusOf[e.Code], 500), errorBody(e)
 }
 
-// isError reports whether a body is an error that clients can print. Servers
-// that imitate Ollama send objects where Ollama has a string.
-func isError(body []byte) bool {
+// printable reports whether clients can show an error body: they print what is
+// at its key error, where servers that imitate Ollama put objects.
+func printable(body []byte) bool {
 	var e struct{ Error *string }
-	return json.Unmarshal(body, &e) == nil && e.Error != nil
+	return json.Unmarshal(body, &e) == nil
 }
 
 func errorLine(e *llm.Error) []byte { return append(errorBody(e), '\n') }
@@ -123,114 +120,24 @@ func saysTooLong(text string) bool {
 	return false
 }
 
-// codeOf is the code of each status of an upstream; other statuses under 500
-// mean CodeInvalid, the rest CodeUpstream.
-var codeOf = map[int]llm.Code{
-	401: llm.CodeUpstreamAuth, 403: llm.CodeUpstreamAuth,
-	402: llm.CodeUpstreamBill,
-	404: llm.CodeModelNotFound,
-	408: llm.CodeTimeout, 504: llm.CodeTimeout,
-	413: llm.CodeTooLarge,
-	429: llm.CodeRateLimited,
-	501: llm.CodeUnsupported,
-	503: llm.CodeOverloaded, 529: llm.CodeOverloaded,
-}
+// hidden is said in place of what is wrong with the operator's key, which is
+// not for clients.
+var hidden = map[llm.Code]string{llm.CodeUpstreamAuth: "the upstream refused the provider's credentials"}
 
-// codeOfText are phrases that say more than the statuses 400 and 500, with
-// which Ollama sends them.
-var codeOfText = []struct {
-	phrase string
-	code   llm.Code
-}{
-	{`option "`, llm.CodeInvalid},
-	{"invalid format", llm.CodeInvalid},
-	{"does not support", llm.CodeUnsupported},
-	{"server busy", llm.CodeOverloaded},
-}
-
-// Error reads the answer of an upstream that has refused a call.
+// Error reads the answer of an upstream that has refused a call. Ollama sends
+// some of them as plain text.
 func (Client) Error(status int, body []byte) *llm.Error {
-	return classify(status, errorMessage(body))
-}
-
-// classify makes an error of a status and a text, which may be empty.
-func classify(status int, text string) *llm.Error {
-	code, ok := codeOf[status]
-	switch {
-	case ok:
-	case saysTooLong(text):
-		code = llm.CodeContextLength
-	default:
-		code = llm.CodeUpstream
-		if status < 500 {
-			code = llm.CodeInvalid
-		}
-		for _, known := range codeOfText {
-			if strings.Contains(text, known.phrase) {
-				code = known.code
-				break
-			}
-		}
+	c := dialect.ReadComplaint(body)
+	if text := strings.TrimSpace(string(body)); c.Message == "" && isPlain(text) {
+		c = dialect.ReadComplaint(rawjson.String(text))
 	}
-	if code == llm.CodeUpstreamAuth {
-		// The key is the operator's: what is wrong with it is not for clients.
-		return &llm.Error{
-			Code:    code,
-			Message: "the upstream refused the provider's credentials",
-			Err:     fmt.Errorf("status %d: %s", status, text),
-		}
-	}
-	return &llm.Error{Code: code, Message: cmp.Or(text, fmt.Sprintf("the upstream answered with status %d", status))}
-}
-
-// address is what an upstream's message must not tell about where it runs.
-var address = regexp.MustCompile(`https?://[^\s"']+|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b`)
-
-// errorMessage returns the text of an error body, fit to be shown, or an empty
-// one when the body is nothing that Ollama would send.
-func errorMessage(body []byte) string {
-	text, ok := unwrap(body, 4)
-	if !ok {
-		text = strings.TrimSpace(string(body))
-		if strings.HasPrefix(text, "{") || !isPlain(text) {
-			return ""
-		}
-	}
-	text = address.ReplaceAllString(text, "[address]")
-	if len(text) > maxMessage {
-		text = strings.ToValidUTF8(text[:maxMessage], "")
-	}
-	return text
-}
-
-// unwrap returns the text of an error object. Ollama puts the error object of
-// its runner, as text, into its own.
-func unwrap(body []byte, depth int) (string, bool) {
-	var e struct{ Error, Message, Detail json.RawMessage }
-	if depth == 0 || !isObject(body) || json.Unmarshal(body, &e) != nil {
-		return "", false
-	}
-	for _, raw := range []json.RawMessage{e.Error, e.Message, e.Detail} {
-		var text string
-		if json.Unmarshal(raw, &text) != nil {
-			if inner, ok := unwrap(raw, depth-1); ok {
-				return inner, true
-			}
-			continue
-		}
-		if inner, ok := unwrap([]byte(text), depth-1); ok {
-			return inner, true
-		}
-		if text != "" {
-			return text, true
-		}
-	}
-	return "", false
+	c.Message = cmp.Or(c.Message, fmt.Sprintf("the upstream answered with status %d", status))
+	return c.Error(status, hidden)
 }
 
 // isPlain reports whether text is a short line of words: no page of a proxy,
 // and nothing binary.
 func isPlain(text string) bool {
-	return len(text) <= 512 && utf8.ValidString(text) && !strings.ContainsAny(text, "<>") &&
+	return len(text) <= 512 && !strings.HasPrefix(text, "{") && utf8.ValidString(text) && !strings.ContainsAny(text, "<>") &&
 		!strings.ContainsFunc(text, unicode.IsControl)
 }

@@ -39,6 +39,7 @@ func TestRefuse(t *testing.T) {
 		{"our fault", &llm.Error{Code: llm.CodeInternal, Message: "internal error"}, 500, `{"error":"internal error"}`},
 		{"an error without a code", &llm.Error{}, 500, `{"error":"internal error"}`},
 		{"the upstream's own answer", &llm.Error{Code: llm.CodeUpstream, Status: 418, Body: json.RawMessage(`{"a":1}`)}, 418, `{"a":1}`},
+		{"the answer of a server that is no Ollama", &llm.Error{Code: llm.CodeInvalid, Message: "x", Status: 422, Body: json.RawMessage(`{"error":{"message":"x"}}`)}, 400, `{"error":"x"}`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -79,7 +80,7 @@ func TestClientError(t *testing.T) {
 		{"a wrong option", 500, `{"error":"option \"num_ctx\" must be of type integer"}`, llm.CodeInvalid, `option "num_ctx" must be of type integer`},
 		{"a wrong format", 500, `{"error":"invalid format: \"xml\""}`, llm.CodeInvalid, `invalid format: "xml"`},
 		{"a failure", 500, `{"error":"the model failed to generate a response"}`, llm.CodeUpstream, "the model failed to generate a response"},
-		{"a failure that tells an address", 500, `{"error":"Post \"http://127.0.0.1:38257/completion\": EOF at 10.0.0.7:11434"}`, llm.CodeUpstream, `Post "[address]": EOF at [address]`},
+		{"a failure that tells an address", 500, `{"error":"Post \"http://127.0.0.1:38257/completion\": EOF at 10.0.0.7:11434"}`, llm.CodeUpstream, `Post "[redacted]": EOF at [redacted]`},
 		{"busy", 503, `{"error":"server busy, please try again.  maximum pending requests exceeded"}`, llm.CodeOverloaded, busyText},
 		{"overloaded", 529, ``, llm.CodeOverloaded, generic + "529"},
 		{"a gateway's timeout", 504, `<html>x</html>`, llm.CodeTimeout, generic + "504"},

@@ -86,7 +86,7 @@ func plain(t *testing.T, list []llm.Event) string {
 	var out []byte
 	for _, b := range r.Content {
 		if call, ok := b.(llm.ToolCall); ok {
-			out = append(out, call.ID+"("+call.Name+string(asObject(call.Arguments))+")"...)
+			out = append(out, call.ID+"("+call.Name+string(rawjson.Object(call.Arguments))+")"...)
 		}
 	}
 	return r.Content.PlainText("") + string(out) + string(r.Finish.Reason)
@@ -124,7 +124,7 @@ func FuzzError(f *testing.F) {
 	f.Add(404, []byte(`{"error":{"error":{"error":{"error":{"message":"x"}}}}}`))
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
 		e := (Client{}).Error(status, body)
-		if e == nil || e.Code == "" || e.Message == "" || len(e.Message) > 2*maxMessage || !utf8.ValidString(e.Message) {
+		if e == nil || e.Code == "" || e.Message == "" || len(e.Message) > 2*2<<10 || !utf8.ValidString(e.Message) {
 			t.Fatalf("got %#v, want a short message", e)
 		}
 		if _, out := (Server{}).Refuse(e, ""); !json.Valid(out) {

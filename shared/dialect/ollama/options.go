@@ -23,10 +23,10 @@ type options struct {
 	Stop             []string `json:"stop,omitempty"`
 }
 
-// writeOptions returns the options of r, or nil where it has none.
-func writeOptions(r *llm.Request) (json.RawMessage, error) {
+// options returns the options of r, or nil where it has none.
+func (w *writer) options(r *llm.Request) json.RawMessage {
 	s := r.Sampling
-	raw, err := rawjson.Marshal(options{
+	raw := w.JSON(options{
 		NumPredict:       r.Limits.MaxTokens,
 		Temperature:      s.Temperature,
 		TopP:             s.TopP,
@@ -38,10 +38,10 @@ func writeOptions(r *llm.Request) (json.RawMessage, error) {
 		RepeatPenalty:    s.RepeatPenalty,
 		Stop:             r.Limits.Stop,
 	})
-	if err != nil || string(raw) == "{}" {
-		return nil, err
+	if string(raw) == "{}" {
+		return nil
 	}
-	return raw, nil
+	return raw
 }
 
 // optionKinds are the types that Ollama demands, in its own words. What is
@@ -83,14 +83,14 @@ func whole(v float64) int64 {
 
 // readOptions takes over the options; those without a word go to r.Extra.
 func readOptions(r *llm.Request, raw json.RawMessage) error {
-	if isNull(raw) {
+	if rawjson.IsNull(raw) {
 		return nil
 	}
-	if !isObject(raw) {
+	if !rawjson.IsObject(raw) {
 		return invalid("options", "options must be an object")
 	}
 	for f := range rawjson.Fields(raw) {
-		if isNull(f.Value) {
+		if rawjson.IsNull(f.Value) {
 			continue
 		}
 		if err := readOption(r, f.Key, f.Value); err != nil {
@@ -137,7 +137,7 @@ func hasKind(value json.RawMessage, kind string) (number float64, ok bool) {
 }
 
 func addExtra(r *llm.Request, key string, value json.RawMessage) {
-	if isNull(value) {
+	if rawjson.IsNull(value) {
 		return
 	}
 	if r.Extra == nil {

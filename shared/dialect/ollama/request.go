@@ -1,7 +1,7 @@
 package ollama
 
 import (
-	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -98,12 +98,12 @@ func readCommon(r *llm.Request, in *request) (err error) {
 
 func readFormat(raw json.RawMessage) (*llm.Format, error) {
 	switch {
-	case isNull(raw), string(raw) == `""`:
+	case rawjson.IsNull(raw), string(raw) == `""`:
 		return nil, nil // free text
 	case string(raw) == `"json"`:
 		return &llm.Format{}, nil
-	case isObject(raw):
-		return &llm.Format{Schema: raw}, nil
+	case rawjson.IsObject(raw):
+		return &llm.Format{Schema: raw, Strict: new(false)}, nil // Ollama takes any schema
 	default:
 		return nil, invalid("format", fmt.Sprintf("invalid format: %q; expected \"json\" or a valid JSON Schema object", raw))
 	}
@@ -116,7 +116,7 @@ var effortOf = map[string]llm.Effort{
 
 func readThink(raw json.RawMessage) (*llm.Reasoning, error) {
 	switch {
-	case isNull(raw):
+	case rawjson.IsNull(raw):
 		return nil, nil // not spoken of
 	case string(raw) == "true":
 		return &llm.Reasoning{}, nil
@@ -136,7 +136,7 @@ func readThink(raw json.RawMessage) (*llm.Reasoning, error) {
 
 // readKeepAlive reads seconds or a duration; nil: not spoken of.
 func readKeepAlive(raw json.RawMessage) (*time.Duration, error) {
-	if isNull(raw) {
+	if rawjson.IsNull(raw) {
 		return nil, nil
 	}
 	var seconds float64
@@ -210,15 +210,37 @@ func readContent(m message) (llm.Blocks, error) {
 	return content, nil
 }
 
+// readMedia reads entries of images, which name no type and, by convention,
+// hold sound as well.
+func readMedia(entries []string) (llm.Blocks, error) {
+	var blocks llm.Blocks
+	for _, entry := range entries {
+		data, err := base64.StdEncoding.DecodeString(entry)
+		if err != nil {
+			return nil, invalid("images", err.Error())
+		}
+		if strings.ContainsAny(entry, "\r\n") {
+			entry = base64.StdEncoding.EncodeToString(data)
+		}
+		source := llm.Source{MediaType: dialect.MediaType(entry), Data: entry}
+		if format := dialect.AudioFormat(source.MediaType); format != "" {
+			blocks = append(blocks, llm.Audio{Source: source, Format: format})
+		} else {
+			blocks = append(blocks, llm.Image{Source: source})
+		}
+	}
+	return blocks, nil
+}
+
 func readCalls(list []toolCall) ([]llm.ToolCall, error) {
 	var calls []llm.ToolCall
 	for _, c := range list {
 		call := llm.ToolCall{ID: c.ID, Name: c.Function.Name}
-		if raw := c.Function.Arguments; !isNull(raw) {
-			if !isObject(raw) {
+		if raw := c.Function.Arguments; !rawjson.IsNull(raw) {
+			if !rawjson.IsObject(raw) {
 				return nil, invalid("messages", "messages.tool_calls.function.arguments must be an object")
 			}
-			call.Arguments = compact(raw)
+			call.Arguments = rawjson.Compact(raw)
 		}
 		calls = append(calls, call)
 	}
@@ -248,13 +270,4 @@ func settle(result *llm.ToolResult, open []llm.ToolCall) []llm.ToolCall {
 		result.CallID, result.Name = open[i].ID, open[i].Name
 	}
 	return slices.Delete(open, i, i+1)
-}
-
-// compact takes the white space out of valid JSON and keeps all else.
-func compact(valid []byte) string {
-	var out bytes.Buffer
-	if json.Compact(&out, valid) != nil {
-		return string(valid)
-	}
-	return out.String()
 }

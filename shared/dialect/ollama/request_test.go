@@ -96,7 +96,7 @@ func TestDecodeRequest(t *testing.T) {
 			"schemas are kept as they are", "chat",
 			`{"model":"m","stream":false,"messages":[{"role":"user","content":"hi"}],"format":{"type":"object","z":1,"a":2},
 				"tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object","$defs":{"z":1,"a":2}}}}]}`,
-			`{"model":"m","messages":[{"role":"user","content":[{"text":{"text":"hi"}}]}],"tools":[{"name":"f","description":"d","parameters":{"type":"object","$defs":{"z":1,"a":2}}}],"format":{"schema":{"type":"object","z":1,"a":2}}}`,
+			`{"model":"m","messages":[{"role":"user","content":[{"text":{"text":"hi"}}]}],"tools":[{"name":"f","description":"d","parameters":{"type":"object","$defs":{"z":1,"a":2}}}],"format":{"schema":{"type":"object","z":1,"a":2},"strict":false}}`,
 		},
 		{
 			"options with a word in the language are taken over", "generate",

@@ -7,6 +7,7 @@ import (
 	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/frame"
 	"github.com/offbeat-studio/allama/shared/llm"
+	"github.com/offbeat-studio/allama/shared/rawjson"
 )
 
 // decoder reads the lines of one answer of chat or of generate.
@@ -77,7 +78,7 @@ func (d *decoder) call(c toolCall) []llm.Event {
 		call.ID = newCallID()
 	}
 	events := d.blocks.Open(call)
-	if raw := c.Function.Arguments; !isNull(raw) {
+	if raw := c.Function.Arguments; !rawjson.IsNull(raw) {
 		events = append(events, llm.Delta{Text: readArguments(raw)})
 	}
 	return append(events, d.blocks.Close()...)
@@ -90,7 +91,7 @@ func readArguments(raw json.RawMessage) string {
 	if json.Unmarshal(raw, &text) == nil {
 		raw = json.RawMessage(text)
 	}
-	return compact(asObject(string(raw)))
+	return rawjson.Compact(rawjson.Object(string(raw)))
 }
 
 func (d *decoder) finish(a *answer) llm.Finish {
@@ -111,10 +112,10 @@ func (d *decoder) finish(a *answer) llm.Finish {
 func readAnswer(data []byte) (*answer, error) {
 	a := new(answer)
 	if err := json.Unmarshal(data, a); err != nil {
-		return nil, &llm.Error{Code: llm.CodeUpstream, Message: "the upstream sent an answer that cannot be read", Err: err}
+		return nil, dialect.Unreadable(err)
 	}
-	if !isNull(a.Error) && string(a.Error) != `""` {
-		return nil, classify(statusFailed, errorMessage(data))
+	if !rawjson.IsNull(a.Error) && string(a.Error) != `""` {
+		return nil, Client{}.Error(statusFailed, data)
 	}
 	for _, c := range a.said().ToolCalls {
 		if c.Function.Name == "" {

@@ -112,8 +112,8 @@ func TestDecodeStreamFails(t *testing.T) {
 		{"with an object", lines(first, `{"error":{"message":"x"}}`), llm.CodeUpstream, "x"},
 		{"with an end in the same line", lines(first, `{"done":true,"error":"x"}`), llm.CodeUpstream, "x"},
 		{"with something else", lines(first, `{"error":true}`), llm.CodeUpstream, "the upstream answered with status 500"},
-		{"with a line that is no JSON", lines(first, `<html>`), llm.CodeUpstream, "the upstream sent an answer that cannot be read"},
-		{"with half a line", first + "\n" + first[:20], llm.CodeUpstream, "the upstream sent an answer that cannot be read"},
+		{"with a line that is no JSON", lines(first, `<html>`), llm.CodeUpstream, "the upstream's answer could not be read"},
+		{"with half a line", first + "\n" + first[:20], llm.CodeUpstream, "the upstream's answer could not be read"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

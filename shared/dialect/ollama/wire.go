@@ -1,7 +1,6 @@
 package ollama
 
 import (
-	"bytes"
 	"encoding/json"
 	"math/rand/v2"
 
@@ -155,11 +154,3 @@ func newCallID() string {
 	}
 	return string(id)
 }
-
-// isObject reports whether valid JSON is an object.
-func isObject(valid []byte) bool {
-	return bytes.HasPrefix(bytes.TrimLeft(valid, " \t\r\n"), []byte("{"))
-}
-
-// isNull reports whether a field is absent or null, which mean the same here.
-func isNull(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }

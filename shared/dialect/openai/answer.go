@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 
+	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/rawjson"
 )
@@ -34,13 +35,13 @@ var reasonWords = map[llm.FinishReason]string{
 func wholeChat(body []byte) (*llm.Response, error) {
 	var c chunk
 	if err := json.Unmarshal(body, &c); err != nil {
-		return nil, unreadable(err)
+		return nil, dialect.Unreadable(err)
 	}
 	if len(c.Choices) == 0 {
 		if failed(c, "") {
 			return nil, readError(0, body)
 		}
-		return nil, unreadable(errors.New("no choices"))
+		return nil, dialect.Unreadable(errors.New("no choices"))
 	}
 	first := false
 	for i := range c.Choices {
@@ -48,14 +49,14 @@ func wholeChat(body []byte) (*llm.Response, error) {
 		if choice.Index != 0 {
 			continue
 		}
-		if choice.FinishReason == nil && isNull(choice.Error) {
+		if choice.FinishReason == nil && rawjson.IsNull(choice.Error) {
 			return nil, llm.ErrTruncated
 		}
 		choice.Delta, first = choice.Message, true
 		choice.number()
 	}
 	if !first {
-		return nil, unreadable(errors.New("no first choice"))
+		return nil, dialect.Unreadable(errors.New("no first choice"))
 	}
 	var d chatDecoder
 	begin, err := d.chunk(&c)
@@ -67,11 +68,6 @@ func wholeChat(body []byte) (*llm.Response, error) {
 		return nil, err
 	}
 	return fold(append(begin, end...))
-}
-
-// unreadable is the error for an answer that does not follow the API.
-func unreadable(err error) *llm.Error {
-	return &llm.Error{Code: llm.CodeUpstream, Message: "the upstream's answer could not be read", Err: err}
 }
 
 // number tells the calls of a whole message apart.

@@ -2,8 +2,8 @@ package openai
 
 import (
 	"cmp"
-	"encoding/json"
 
+	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/rawjson"
 )
@@ -82,15 +82,18 @@ func errorFrame(e *llm.Error) []byte {
 	return append(append([]byte("data: "), body...), "\n\n"...)
 }
 
+// hidden are the messages for what is between the operator and the upstream.
+var hidden = map[llm.Code]string{
+	llm.CodeUpstreamAuth:  "the provider refused the gateway's credentials",
+	llm.CodeUpstreamBill:  "the gateway's account at the provider is exhausted",
+	llm.CodeModelNotFound: "the provider no longer offers this model",
+}
+
 // Error reads the body of a failed call.
 func (Client) Error(status int, body []byte) *llm.Error { return readError(status, body) }
 
-// An envelope is any of the shapes in which servers report an error.
-type envelope struct {
-	Error   json.RawMessage `json:"error"` // an object or a string
-	Object  string          `json:"object"`
-	Message string          `json:"message"`
-	Detail  json.RawMessage `json:"detail"` // FastAPI: a string or a list
-	Code    word            `json:"code"`
-	Type    string          `json:"type"`
+// readError reads a failure; its status is 0 where it came as if it were an
+// answer.
+func readError(status int, body []byte) *llm.Error {
+	return dialect.ReadComplaint(body).Error(status, hidden)
 }

@@ -89,7 +89,7 @@ func TestErrorReads(t *testing.T) {
 		{"overload of another kind", 529, `{}`, llm.CodeOverloaded, "the upstream is overloaded"},
 		{"a failure", 500, `<!doctype html>secret`, llm.CodeUpstream, "the upstream failed"},
 		{"a page in an envelope", 502, `{"error":"<html>secret</html>"}`, llm.CodeUpstream, "the upstream failed"},
-		{"a message with secrets", 500, `{"error":{"message":"Post to 10.0.0.7:8000 with Bearer abc.def and sk-abcdefghijkl at localhost:11434"}}`, llm.CodeUpstream, "Post to [host] with [key] and [key] at [host]"},
+		{"a message with secrets", 500, `{"error":{"message":"Post to 10.0.0.7:8000 with Bearer abc.def and sk-abcdefghijkl at localhost:11434"}}`, llm.CodeUpstream, "Post to [redacted] with [redacted] and [redacted] at [redacted]"},
 		{"odd types", 400, `{"error":{"message":"m","code":{},"param":5,"type":[]}}`, llm.CodeInvalid, "m"},
 	}
 	for _, tt := range tests {

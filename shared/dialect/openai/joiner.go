@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"slices"
 	"unicode/utf8"
+
+	"github.com/offbeat-studio/allama/shared/rawjson"
 )
 
 // A joiner reads a text that arrives as JSON strings, piece by piece. Some
@@ -35,10 +37,10 @@ func (j *joiner) add(raw json.RawMessage) string {
 // arguments is add for a tool call, whose arguments some servers send as an
 // object in place of its text.
 func (j *joiner) arguments(raw json.RawMessage) string {
-	if isNull(raw) || raw[0] == '"' {
+	if rawjson.IsNull(raw) || raw[0] == '"' {
 		return j.add(raw)
 	}
-	return compact(raw)
+	return rawjson.Compact(raw)
 }
 
 // rest returns what is left at the end of the text: a rune that never came.

@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,30 +19,53 @@ func decodeChat(body []byte) (*dialect.Call, error) {
 	if err := json.Unmarshal(body, &in); err != nil {
 		return nil, wrongType(err)
 	}
-	out := &llm.Request{Model: in.Model, Stream: in.Stream, Extra: extra(body)}
-	for _, read := range []func(*llm.Request) error{
-		in.readMessages, in.readTools, in.readSampling, in.readLimits, in.readFormat, in.readReasoning,
-	} {
-		if err := read(out); err != nil {
-			return nil, err
-		}
-	}
-	if out.User = in.SafetyIdentifier; out.User == "" {
-		out.User = in.User
+	r := reading{request: in, out: &llm.Request{
+		Model:  in.Model,
+		Stream: in.Stream,
+		User:   cmp.Or(in.SafetyIdentifier, in.User),
+		Extra:  extra(body),
+	}}
+	r.messages()
+	r.tools()
+	r.limits()
+	r.format()
+	r.sampled()
+	r.reasoned()
+	if r.err != nil {
+		return nil, r.err
 	}
 	answer := chatAnswer{
 		model:  in.Model,
 		usage:  in.StreamOptions != nil && in.StreamOptions.IncludeUsage,
 		legacy: in.legacy(),
 	}
-	return &dialect.Call{Request: out, Encoder: &chatEncoder{chatAnswer: answer}}, in.untranslatable()
+	return &dialect.Call{Request: r.out, Encoder: &chatEncoder{chatAnswer: answer}}, in.untranslatable()
+}
+
+// A reading is a request on its way from the wire. What is read after the
+// first error is of no use.
+type reading struct {
+	request
+	out *llm.Request
+	err error
+}
+
+func (r *reading) invalid(param, format string, args ...any) {
+	if r.err == nil {
+		r.err = invalid(param, format, args...)
+	}
+}
+
+// missing says that what should be at a path is not there.
+func (r *reading) missing(path string) {
+	r.invalid(path, "Missing required parameter: '%s'.", path)
 }
 
 // extra returns the fields that the canonical form has no word for.
 func extra(body []byte) map[string]json.RawMessage {
 	fields := rawjson.Unknown[request](body)
 	for name, value := range fields {
-		if isNull(value) {
+		if rawjson.IsNull(value) {
 			delete(fields, name)
 			continue
 		}
@@ -60,7 +84,7 @@ func (in *request) untranslatable() error {
 		{"n", in.N > 1},
 		{"best_of", in.BestOf > 1},
 		{"modalities", slices.Contains(in.Modalities, "audio")},
-		{"web_search_options", !isNull(in.WebSearch)},
+		{"web_search_options", !rawjson.IsNull(in.WebSearch)},
 	} {
 		if f.asked {
 			return unsupported(f.name, "'%s' is not supported with this model.", f.name)
@@ -69,8 +93,9 @@ func (in *request) untranslatable() error {
 	return nil
 }
 
-func (in *request) readSampling(out *llm.Request) error {
-	out.Sampling = llm.Sampling{
+func (r *reading) sampled() {
+	in := r.request
+	r.out.Sampling = llm.Sampling{
 		Temperature:      in.Temperature,
 		TopP:             in.TopP,
 		TopK:             in.TopK,
@@ -81,50 +106,45 @@ func (in *request) readSampling(out *llm.Request) error {
 		RepeatPenalty:    in.RepeatPenalty,
 	}
 	if in.Logprobs {
-		out.Logprobs = &in.TopLogprobs
+		r.out.Logprobs = &in.TopLogprobs
 	}
-	return nil
 }
 
-func (in *request) readLimits(out *llm.Request) error {
+func (r *reading) limits() {
+	l := &r.out.Limits
 	// Some clients say -1 for no limit.
-	if out.Limits.MaxTokens = max(in.MaxCompletionTokens, 0); out.Limits.MaxTokens == 0 {
-		out.Limits.MaxTokens = max(in.MaxTokens, 0)
+	l.MaxTokens = cmp.Or(max(r.MaxCompletionTokens, 0), max(r.MaxTokens, 0))
+	switch {
+	case rawjson.IsNull(r.Stop):
+	case r.Stop[0] == '"':
+		l.Stop = []string{new(joiner).add(r.Stop)}
+	case json.Unmarshal(r.Stop, &l.Stop) != nil:
+		r.invalid("stop", "Invalid type for 'stop': expected a string or an array of strings.")
 	}
-	if isNull(in.Stop) {
-		return nil
-	}
-	if in.Stop[0] == '"' {
-		out.Limits.Stop = make([]string, 1)
-		return json.Unmarshal(in.Stop, &out.Limits.Stop[0])
-	}
-	if json.Unmarshal(in.Stop, &out.Limits.Stop) != nil {
-		return invalid("stop", "Invalid type for 'stop': expected a string or an array of strings.")
-	}
-	return nil
 }
 
-func (in *request) readFormat(out *llm.Request) error {
-	f := in.ResponseFormat
+func (r *reading) format() {
+	f := r.ResponseFormat
 	switch {
 	case f == nil || f.Type == "text":
 	case f.Type == "json_object":
-		out.Format = &llm.Format{}
-		if !isNull(f.Schema) {
-			out.Format.Schema = f.Schema
-		}
+		r.out.Format = &llm.Format{Schema: known(f.Schema)}
 	case f.Type == "json_schema" && f.JSONSchema != nil:
 		s := f.JSONSchema
-		out.Format = &llm.Format{Name: s.Name, Description: s.Description, Strict: s.Strict}
-		if !isNull(s.Schema) {
-			out.Format.Schema = s.Schema
-		}
+		r.out.Format = &llm.Format{Name: s.Name, Description: s.Description, Strict: s.Strict, Schema: known(s.Schema)}
 	case f.Type == "json_schema":
-		return invalid("response_format.json_schema", "Missing required parameter: 'response_format.json_schema'.")
+		r.missing("response_format.json_schema")
 	default:
-		return invalid("response_format.type", "Invalid value: '%s'. Supported values are: 'text', 'json_object', and 'json_schema'.", f.Type)
+		r.invalid("response_format.type", "Invalid value: '%s'. Supported values are: 'text', 'json_object', and 'json_schema'.", f.Type)
 	}
-	return nil
+}
+
+// known returns a field, or nothing for null.
+func known(raw json.RawMessage) json.RawMessage {
+	if rawjson.IsNull(raw) {
+		return nil
+	}
+	return raw
 }
 
 var efforts = []llm.Effort{
@@ -132,32 +152,27 @@ var efforts = []llm.Effort{
 	llm.EffortHigh, llm.EffortXHigh, llm.EffortMax,
 }
 
-func (in *request) readReasoning(out *llm.Request) error {
-	effort := in.ReasoningEffort
-	if r := in.Reasoning; r != nil {
-		if effort == "" {
-			effort = r.Effort
-		}
-		if r.Enabled != nil && !*r.Enabled {
+func (r *reading) reasoned() {
+	out, effort := r.out, r.ReasoningEffort
+	if w := r.Reasoning; w != nil {
+		effort = cmp.Or(effort, w.Effort)
+		if w.Enabled != nil && !*w.Enabled {
 			effort = string(llm.EffortNone)
 		}
-		out.Reasoning = &llm.Reasoning{Budget: max(r.MaxTokens, 0), Hidden: r.Exclude}
+		out.Reasoning = &llm.Reasoning{Budget: max(w.MaxTokens, 0), Hidden: w.Exclude}
 	}
 	if effort == "" {
-		return nil
+		return
 	}
 	if !slices.Contains(efforts, llm.Effort(effort)) { // such as Groq's default
 		if out.Extra == nil {
 			out.Extra = map[string]json.RawMessage{}
 		}
 		out.Extra["reasoning_effort"] = rawjson.String(effort)
-		return nil
+		return
 	}
-	if out.Reasoning == nil {
-		out.Reasoning = &llm.Reasoning{}
-	}
+	out.Reasoning = cmp.Or(out.Reasoning, &llm.Reasoning{})
 	out.Reasoning.Effort = llm.Effort(effort)
-	return nil
 }
 
 func invalid(param, format string, args ...any) error {
@@ -169,7 +184,7 @@ func unsupported(param, format string, args ...any) error {
 }
 
 func refuse(code llm.Code, param, message string) error {
-	return &llm.Error{Code: code, Param: param, Message: clip(message)}
+	return &llm.Error{Code: code, Param: param, Message: dialect.Clip(message)}
 }
 
 // wrongType words a complaint of encoding/json in the manner of the API.

@@ -3,9 +3,6 @@ package openai
 import (
 	"cmp"
 	"encoding/json"
-	"fmt"
-	"maps"
-	"slices"
 
 	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/llm"
@@ -14,56 +11,46 @@ import (
 
 // Encode writes a chat completion.
 func (c Client) Encode(r *llm.Request) (*dialect.Encoded, error) {
-	e := encoding{client: c, in: r}
-	e.out.Model, e.out.Messages = r.Model, []message{}
-	for _, write := range []func() error{e.messages, e.tools, e.sampling, e.limits, e.format} {
-		if err := write(); err != nil {
-			return nil, err
-		}
-	}
+	e := encoding{client: c, in: r, ids: dialect.CallIDs{Legal: shorten}}
+	e.out = request{Model: r.Model, Messages: []message{}}
+	e.messages()
+	e.tools()
+	e.sampling()
+	e.limits()
+	e.format()
 	e.reasoning()
 	e.caller()
-	e.extra()
-	body, err := rawjson.Marshal(e.out)
-	if err != nil {
-		return nil, fmt.Errorf("encode request: %w", err)
-	}
-	return &dialect.Encoded{Operation: chatCompletions, Body: body, Warnings: e.warnings}, nil
+	e.Rest(r.Extra, func(field string) error {
+		return unsupported(field, "'%s' is not supported with this model", field)
+	})
+	return e.Encoded(chatCompletions, e.out)
 }
 
 // An encoding is one request on its way to the wire.
 type encoding struct {
-	client   Client
-	in       *llm.Request
-	out      request
-	ids      callIDs
-	pending  []part // of tool results, which can be shown in a user's message only
-	warnings []llm.Warning
+	dialect.Draft
+	client  Client
+	in      *llm.Request
+	out     request
+	ids     dialect.CallIDs
+	pending []any // parts of tool results, which can be shown in a user's message only
 }
 
-// drop tells the client what is left out; once is enough.
-func (e *encoding) drop(field string) {
-	w := llm.Warning{Policy: llm.Dropped, Field: field}
-	if !slices.Contains(e.warnings, w) {
-		e.warnings = append(e.warnings, w)
-	}
+func (e *encoding) unsupported(param, format string, args ...any) {
+	e.Refuse(unsupported(param, format, args...))
 }
 
-func (e *encoding) dropIf(is bool, field string) {
-	if is {
-		e.drop(field)
-	}
-}
-
-func (e *encoding) tools() error {
+func (e *encoding) tools() {
 	for _, t := range e.in.Tools {
 		if t.Provider != nil {
-			return unsupported("tools", "tools of type '%s' are not supported with this model", t.Provider.Kind)
+			e.unsupported("tools", "tools of type '%s' are not supported with this model", t.Provider.Kind)
+			return
 		}
 		f := &function{Name: t.Name, Description: t.Description, Parameters: t.Parameters, Strict: t.Strict}
 		raw, err := rawjson.Marshal(tool{Type: "function", Function: f})
 		if err != nil {
-			return invalid("tools", "the parameters of tool '%s' are not valid JSON", t.Name)
+			e.Refuse(invalid("tools", "the parameters of tool '%s' are not valid JSON", t.Name))
+			return
 		}
 		e.out.Tools = append(e.out.Tools, raw)
 	}
@@ -71,35 +58,33 @@ func (e *encoding) tools() error {
 		if choice.Serial {
 			e.out.Parallel = new(false)
 		}
-		raw, err := wireChoice(choice)
-		e.out.ToolChoice = raw
-		return err
+		if len(choice.Only) > 0 || choice.Mode != "" {
+			e.out.ToolChoice = e.JSON(wireChoice(choice))
+		}
 	}
-	return nil
 }
 
-func wireChoice(c *llm.ToolChoice) (json.RawMessage, error) {
+// wireChoice is a mode, a function or a list of them.
+func wireChoice(c *llm.ToolChoice) any {
 	mode := cmp.Or(c.Mode, llm.ToolsAuto)
 	switch {
-	case len(c.Only) == 0 && c.Mode == "":
-		return nil, nil
 	case len(c.Only) == 0 || mode == llm.ToolsNone:
-		return rawjson.Marshal(mode)
+		return mode
 	case len(c.Only) == 1 && mode == llm.ToolsRequired:
-		return rawjson.Marshal(wireName(c.Only[0]))
+		return wireName(c.Only[0])
 	}
 	allowed := &allowedTools{Mode: string(mode)}
 	for _, name := range c.Only {
 		allowed.Tools = append(allowed.Tools, wireName(name))
 	}
-	return rawjson.Marshal(toolChoice{Type: "allowed_tools", AllowedTools: allowed})
+	return toolChoice{Type: "allowed_tools", AllowedTools: allowed}
 }
 
 func wireName(name string) toolChoice {
 	return toolChoice{Type: "function", Function: &toolName{Name: name}}
 }
 
-func (e *encoding) sampling() error {
+func (e *encoding) sampling() {
 	s := e.in.Sampling
 	e.out.sampling = sampling{
 		Temperature:      s.Temperature,
@@ -108,16 +93,15 @@ func (e *encoding) sampling() error {
 		FrequencyPenalty: s.FrequencyPenalty,
 		PresencePenalty:  s.PresencePenalty,
 	}
-	e.dropIf(s.TopK != nil, "top_k")
-	e.dropIf(s.MinP != nil, "min_p")
-	e.dropIf(s.RepeatPenalty != nil, "repeat_penalty")
+	e.DropIf(s.TopK != nil, "top_k")
+	e.DropIf(s.MinP != nil, "min_p")
+	e.DropIf(s.RepeatPenalty != nil, "repeat_penalty")
 	if n := e.in.Logprobs; n != nil {
 		e.out.Logprobs, e.out.TopLogprobs = true, *n
 	}
-	return nil
 }
 
-func (e *encoding) limits() error {
+func (e *encoding) limits() {
 	l := e.in.Limits
 	if e.client.MaxTokensField == "max_completion_tokens" {
 		e.out.MaxCompletionTokens = l.MaxTokens
@@ -125,32 +109,26 @@ func (e *encoding) limits() error {
 		e.out.MaxTokens = l.MaxTokens
 	}
 	const most = 4
-	if len(l.Stop) > most {
-		e.drop("stop")
-		l.Stop = l.Stop[:most]
+	e.DropIf(len(l.Stop) > most, "stop")
+	if len(l.Stop) > 0 {
+		e.out.Stop = e.JSON(l.Stop[:min(len(l.Stop), most)])
 	}
-	if len(l.Stop) == 0 {
-		return nil
-	}
-	raw, err := rawjson.Marshal(l.Stop)
-	e.out.Stop = raw
-	return err
 }
 
-func (e *encoding) format() error {
+func (e *encoding) format() {
 	f := e.in.Format
 	switch {
 	case f == nil:
-	case isNull(f.Schema):
+	case rawjson.IsNull(f.Schema):
 		e.out.ResponseFormat = &responseFormat{Type: "json_object"}
 	case !json.Valid(f.Schema):
-		return invalid("response_format", "the schema of the response format is not valid JSON")
+		e.Refuse(invalid("response_format", "the schema of the response format is not valid JSON"))
 	default:
 		e.out.ResponseFormat = &responseFormat{Type: "json_schema", JSONSchema: &jsonSchema{
-			Name: cmp.Or(f.Name, "response"), Description: f.Description, Schema: f.Schema, Strict: f.Strict,
+			Name: cmp.Or(f.Name, "response"), Description: f.Description, Schema: f.Schema,
+			Strict: cmp.Or(f.Strict, new(closed(f.Schema))),
 		}}
 	}
-	return nil
 }
 
 // reasoning writes the effort. Where only a budget is given, its share of the
@@ -162,12 +140,7 @@ func (e *encoding) reasoning() {
 	}
 	effort := cmp.Or(r.Effort, llm.EffortMedium)
 	if limit := e.in.Limits.MaxTokens; r.Effort == "" && r.Budget > 0 && limit > 0 {
-		switch share := float64(r.Budget) / float64(limit); {
-		case share < 0.25:
-			effort = llm.EffortLow
-		case share >= 0.6:
-			effort = llm.EffortHigh
-		}
+		effort = dialect.Effort(r.Budget, limit)
 	}
 	e.out.ReasoningEffort = string(effort)
 }
@@ -181,12 +154,5 @@ func (e *encoding) caller() {
 	e.out.Stream = e.in.Stream
 	if e.in.Stream && !e.client.NoStreamOptions {
 		e.out.StreamOptions = &streamOptions{IncludeUsage: true}
-	}
-}
-
-// extra drops what the caller's dialect has and this one has not.
-func (e *encoding) extra() {
-	for _, name := range slices.Sorted(maps.Keys(e.in.Extra)) {
-		e.dropIf(!isNull(e.in.Extra[name]), name)
 	}
 }

@@ -2,37 +2,31 @@ package openai
 
 import (
 	"cmp"
-	"encoding/json"
+	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 
 	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/rawjson"
 )
 
-func (e *encoding) messages() error {
+func (e *encoding) messages() {
 	if len(e.in.System) > 0 {
 		e.instruct(llm.Message{Content: e.in.System})
 	}
 	for _, m := range e.in.Messages {
-		var err error
 		switch m.Role {
 		case llm.RoleSystem:
 			e.flush()
 			e.instruct(m)
 		case llm.RoleAssistant:
 			e.flush()
-			err = e.assistant(m)
-		case llm.RoleUser:
-			err = e.user(m)
+			e.assistant(m)
 		default:
-			err = invalid("messages", "unknown role '%s'", m.Role)
-		}
-		if err != nil {
-			return err
+			e.user(m)
 		}
 	}
 	e.flush()
-	return nil
 }
 
 func (e *encoding) add(m message) { e.out.Messages = append(e.out.Messages, m) }
@@ -46,42 +40,31 @@ func (e *encoding) instruct(m llm.Message) {
 }
 
 // user writes the results of tools first: they must follow the calls at once.
-func (e *encoding) user(m llm.Message) error {
-	var parts []json.RawMessage
+func (e *encoding) user(m llm.Message) {
+	var parts []any
 	for _, b := range m.Content {
-		if result, ok := b.(llm.ToolResult); ok {
-			if err := e.result(result); err != nil {
-				return err
+		switch b := b.(type) {
+		case llm.ToolResult:
+			e.result(b)
+		case llm.Text:
+			if b.Text != "" {
+				parts = append(parts, part{Type: "text", Text: b.Text})
 			}
-			continue
-		}
-		raw, err := e.part(b)
-		if err != nil {
-			return err
-		}
-		if raw != nil {
-			parts = append(parts, raw)
+		default:
+			parts = append(parts, e.attachment(b))
 		}
 	}
 	if len(parts) == 0 {
-		return nil
+		return
 	}
 	e.flush()
-	content, err := wireContent(m.Content, parts)
-	e.add(message{Role: "user", Name: m.Name, Content: content})
-	return err
-}
-
-// wireContent is a string where it can be: simple servers know no parts.
-func wireContent(blocks llm.Blocks, parts []json.RawMessage) (json.RawMessage, error) {
-	if len(parts) == 1 {
-		for _, b := range blocks {
-			if t, ok := b.(llm.Text); ok && t.Text != "" {
-				return rawjson.String(t.Text), nil
-			}
-		}
+	out := message{Role: "user", Name: m.Name}
+	if p, ok := parts[0].(part); ok && len(parts) == 1 && p.Type == "text" {
+		out.Content = rawjson.String(p.Text) // simple servers know no parts
+	} else {
+		out.Content = e.JSON(parts)
 	}
-	return rawjson.Marshal(parts)
+	e.add(out)
 }
 
 // flush shows the pictures and files of the tool results so far, in a message
@@ -90,28 +73,23 @@ func (e *encoding) flush() {
 	if len(e.pending) == 0 {
 		return
 	}
-	content, err := rawjson.Marshal(e.pending)
-	if err != nil {
-		panic("internal error: " + err.Error()) // there are only strings in it
-	}
+	e.add(message{Role: "user", Content: e.JSON(e.pending)})
 	e.pending = nil
-	e.add(message{Role: "user", Content: content})
 }
 
-func (e *encoding) result(r llm.ToolResult) error {
-	id := e.ids.answer(r)
-	var shown []part
+func (e *encoding) result(r llm.ToolResult) {
+	id := shorten(r.CallID)
+	if n := e.ids.Answer(r); n >= 0 {
+		id = e.ids.Calls()[n]
+	}
+	var shown []any
 	var said llm.Blocks
 	for _, b := range r.Content {
 		if t, ok := b.(llm.Text); ok {
 			said = append(said, t)
 			continue
 		}
-		p, err := e.attachment(b)
-		if err != nil {
-			return err
-		}
-		shown = append(shown, p)
+		shown = append(shown, e.attachment(b))
 	}
 	text := said.PlainText("\n")
 	if len(shown) > 0 {
@@ -124,16 +102,15 @@ func (e *encoding) result(r llm.ToolResult) error {
 	}
 	if id == "" { // the call was trimmed from the history
 		e.pending = append(e.pending, part{Type: "text", Text: "[tool result " + r.Name + "] " + text})
-		return nil
+		return
 	}
 	e.add(message{Role: "tool", ToolCallID: id, Content: rawjson.String(text)})
-	return nil
 }
 
-func (e *encoding) assistant(m llm.Message) error {
+func (e *encoding) assistant(m llm.Message) {
 	out := message{Role: "assistant", Name: m.Name}
 	var text, refusal, thought strings.Builder
-	e.ids.turn()
+	e.ids.Turn()
 	for _, b := range m.Content {
 		switch b := b.(type) {
 		case llm.Text:
@@ -145,15 +122,15 @@ func (e *encoding) assistant(m llm.Message) error {
 		case llm.Thinking:
 			thought.WriteString(b.Text)
 		case llm.RedactedThinking:
-			e.drop("redacted_thinking")
+			e.Drop("redacted_thinking")
 		case llm.ToolCall:
 			call := wireCall(b)
-			call.ID = e.ids.call(b)
+			call.ID = e.ids.Call(b)
 			out.ToolCalls = append(out.ToolCalls, call)
 		case llm.Opaque:
-			return unsupported("messages", "content of type '%s' is not supported with this model", b.Kind)
+			e.unsupported("messages", "content of type '%s' is not supported with this model", b.Kind)
 		default:
-			return unsupported("messages", "an assistant's message may hold text and tool calls only")
+			e.unsupported("messages", "an assistant's message may hold text and tool calls only")
 		}
 	}
 	if text.Len() > 0 {
@@ -166,7 +143,6 @@ func (e *encoding) assistant(m llm.Message) error {
 		e.think(&out, thought.String())
 		e.add(out)
 	}
-	return nil
 }
 
 // think shows the model its own thoughts of earlier turns.
@@ -180,6 +156,16 @@ func (e *encoding) think(m *message, thought string) {
 	case "reasoning":
 		m.Reasoning = rawjson.String(thought)
 	default:
-		e.drop("reasoning_content")
+		e.Drop("reasoning_content")
 	}
+}
+
+// shorten replaces an id of more than 40 characters, the API's limit, by one
+// made from it.
+func shorten(id string) string {
+	if len(id) <= 40 {
+		return id
+	}
+	sum := sha256.Sum256([]byte(id))
+	return "call_" + hex.EncodeToString(sum[:16])
 }

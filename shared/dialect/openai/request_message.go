@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -10,65 +11,55 @@ import (
 	"github.com/offbeat-studio/allama/shared/rawjson"
 )
 
-func (in *request) readMessages(out *llm.Request) error {
+func (r *reading) messages() {
+	out := r.out
 	switch {
-	case in.Model == "":
-		return invalid("model", "you must provide a model parameter")
-	case in.Messages == nil:
-		return invalid("messages", "Missing required parameter: 'messages'.")
-	case len(in.Messages) == 0:
-		return invalid("messages", "[] is too short - 'messages'")
+	case r.Model == "":
+		r.invalid("model", "you must provide a model parameter")
+	case r.Messages == nil:
+		r.missing("messages")
+	case len(r.Messages) == 0:
+		r.invalid("messages", "[] is too short - 'messages'")
 	}
-	for i, m := range in.Messages {
+	for i, m := range r.Messages {
 		path := fmt.Sprintf("messages[%d]", i)
 		read, ok := roles[m.Role]
 		if !ok {
-			return invalid(path+".role", "Invalid value: '%s'. Supported values are: 'system', 'assistant', 'user', 'function', 'tool', and 'developer'.", m.Role)
+			r.invalid(path+".role", "Invalid value: '%s'. Supported values are: 'system', 'assistant', 'user', 'function', 'tool', and 'developer'.", m.Role)
+			return
 		}
-		message, err := read(m, path)
-		if err != nil {
-			return err
-		}
+		message := read(r, m, path)
 		if message.Role == llm.RoleSystem && len(out.Messages) == 0 {
 			out.System = append(out.System, message.Content...)
 			continue
 		}
 		out.Messages = append(out.Messages, message)
 	}
-	return nil
 }
 
-var roles = map[string]func(m message, path string) (llm.Message, error){
-	"system":    readSystem,
-	"developer": readSystem,
-	"user":      readUser,
-	"assistant": readAssistant,
-	"tool":      readResult,
-	"function":  readResult,
+var roles = map[string]func(r *reading, m message, path string) llm.Message{
+	"system":    (*reading).system,
+	"developer": (*reading).system,
+	"user":      (*reading).user,
+	"assistant": (*reading).assistant,
+	"tool":      (*reading).result,
+	"function":  (*reading).result,
 }
 
-func readSystem(m message, path string) (llm.Message, error) {
-	return spoken(llm.RoleSystem, m, path)
+func (r *reading) system(m message, path string) llm.Message {
+	m.Role = string(llm.RoleSystem)
+	return r.user(m, path)
 }
 
-func readUser(m message, path string) (llm.Message, error) {
-	return spoken(llm.RoleUser, m, path)
-}
-
-func spoken(role llm.Role, m message, path string) (llm.Message, error) {
-	if isNull(m.Content) {
-		return llm.Message{}, invalid(path+".content", "Invalid value for 'content': expected a string, got null.")
+func (r *reading) user(m message, path string) llm.Message {
+	if rawjson.IsNull(m.Content) {
+		r.invalid(path+".content", "Invalid value for 'content': expected a string, got null.")
 	}
-	blocks, err := readContent(m.Content, path+".content")
-	return llm.Message{Role: role, Name: m.Name, Content: blocks}, err
+	return llm.Message{Role: llm.Role(m.Role), Name: m.Name, Content: r.content(m.Content, path+".content")}
 }
 
-func readAssistant(m message, path string) (llm.Message, error) {
-	content, err := readContent(m.Content, path+".content")
-	if err != nil {
-		return llm.Message{}, err
-	}
-	blocks := append(thoughts(m), content...)
+func (r *reading) assistant(m message, path string) llm.Message {
+	blocks := append(thoughts(m), r.content(m.Content, path+".content")...)
 	if refusal := new(joiner).add(m.Refusal); refusal != "" {
 		blocks = append(blocks, llm.Text{Text: refusal, Refusal: true})
 	}
@@ -77,31 +68,28 @@ func readAssistant(m message, path string) (llm.Message, error) {
 		calls = []toolCall{{Function: m.FunctionCall}}
 	}
 	for i, c := range calls {
-		call, err := readCall(c, fmt.Sprintf("%s.tool_calls[%d]", path, i))
-		if err != nil {
-			return llm.Message{}, err
-		}
-		blocks = append(blocks, call)
+		blocks = append(blocks, r.call(c, fmt.Sprintf("%s.tool_calls[%d]", path, i)))
 	}
-	return llm.Message{Role: llm.RoleAssistant, Name: m.Name, Content: blocks}, nil
+	return llm.Message{Role: llm.RoleAssistant, Name: m.Name, Content: blocks}
 }
 
-func readCall(c toolCall, path string) (llm.Block, error) {
+func (r *reading) call(c toolCall, path string) llm.Block {
 	if c.Custom != nil && c.Custom.Name != "" { // its input is plain text
 		args := append(append([]byte(`{"input":`), rawjson.String(c.Custom.Input)...), '}')
-		return llm.ToolCall{ID: c.ID, Name: c.Custom.Name, Arguments: string(args)}, nil
+		return llm.ToolCall{ID: c.ID, Name: c.Custom.Name, Arguments: string(args)}
 	}
-	if c.Function == nil || c.Function.Name == "" {
-		return nil, invalid(path+".function", "Missing required parameter: '%s.function'.", path)
+	f := cmp.Or(c.Function, &functionCall{})
+	if f.Name == "" {
+		r.missing(path + ".function")
 	}
-	args := new(joiner).arguments(c.Function.Arguments)
+	args := new(joiner).arguments(f.Arguments)
 	if !strings.HasPrefix(strings.TrimLeft(args, " \t\r\n"), "{") && json.Valid([]byte(args)) {
-		return nil, invalid(path+".function.arguments", "tool call arguments must be a JSON object")
+		r.invalid(path+".function.arguments", "tool call arguments must be a JSON object")
 	}
 	if strings.TrimSpace(args) == "" {
 		args = ""
 	}
-	return llm.ToolCall{ID: c.ID, Name: c.Function.Name, Arguments: args}, nil
+	return llm.ToolCall{ID: c.ID, Name: f.Name, Arguments: args}
 }
 
 // thoughts are the blocks in which an assistant's message thinks.
@@ -124,66 +112,52 @@ func thoughts(m message) llm.Blocks {
 func joined(details []detail) bool {
 	bare := 0
 	for _, d := range details {
-		if d.Signature != "" && isNull(d.Text) {
+		if d.Signature != "" && rawjson.IsNull(d.Text) {
 			bare++
 		}
 	}
 	return bare > 1
 }
 
-func readResult(m message, path string) (llm.Message, error) {
+func (r *reading) result(m message, path string) llm.Message {
 	if m.ToolCallID == "" && m.Name == "" {
-		return llm.Message{}, invalid(path+".tool_call_id", "Missing required parameter: '%s.tool_call_id'.", path)
+		r.missing(path + ".tool_call_id")
 	}
-	content, err := readContent(m.Content, path+".content")
-	result := llm.ToolResult{CallID: m.ToolCallID, Name: m.Name, Content: content}
-	return llm.Message{Role: llm.RoleUser, Content: llm.Blocks{result}}, err
+	result := llm.ToolResult{CallID: m.ToolCallID, Name: m.Name, Content: r.content(m.Content, path+".content")}
+	return llm.Message{Role: llm.RoleUser, Content: llm.Blocks{result}}
 }
 
-// readContent reads a string or a list of parts. Empty texts are left out, for
-// they say nothing and are an error elsewhere.
-func readContent(raw json.RawMessage, path string) (llm.Blocks, error) {
-	if isNull(raw) {
-		return nil, nil
+// content reads a string or a list of parts. Empty texts are left out, for they
+// say nothing and are an error elsewhere.
+func (r *reading) content(raw json.RawMessage, path string) (all llm.Blocks) {
+	if rawjson.IsNull(raw) {
+		return nil
 	}
-	if raw[0] == '"' {
-		return texts(new(joiner).add(raw)), nil
+	parts := []json.RawMessage{raw}
+	if raw[0] != '"' && json.Unmarshal(raw, &parts) != nil {
+		r.invalid(path, "Invalid type for '%s': expected a string or an array of parts.", path)
+		return nil
 	}
-	var parts []json.RawMessage
-	if json.Unmarshal(raw, &parts) != nil {
-		return nil, invalid(path, "Invalid type for '%s': expected a string or an array of parts.", path)
-	}
-	var all llm.Blocks
 	for i, p := range parts {
-		block, err := readPart(p, fmt.Sprintf("%s[%d]", path, i))
-		if err != nil {
-			return nil, err
-		}
+		block := r.part(p, fmt.Sprintf("%s[%d]", path, i))
 		if t, ok := block.(llm.Text); !ok || t.Text != "" {
 			all = append(all, block)
 		}
 	}
-	return all, nil
+	return all
 }
 
-func texts(s string) llm.Blocks {
-	if s == "" {
-		return nil
-	}
-	return llm.Blocks{llm.Text{Text: s}}
-}
-
-func readPart(raw json.RawMessage, path string) (llm.Block, error) {
+func (r *reading) part(raw json.RawMessage, path string) llm.Block {
 	if raw[0] == '"' {
-		return llm.Text{Text: new(joiner).add(raw)}, nil
+		return llm.Text{Text: new(joiner).add(raw)}
 	}
 	var p part
 	if json.Unmarshal(raw, &p) != nil || p.Type == "" {
-		return nil, invalid(path, "Invalid value for '%s': expected an object with a type.", path)
+		r.invalid(path, "Invalid value for '%s': expected an object with a type.", path)
 	}
 	read, ok := partTypes[p.Type]
 	if !ok { // of a compatible server, such as a video
-		return llm.Opaque{Dialect: "openai", Kind: p.Type, JSON: slices.Clone(raw)}, nil
+		return llm.Opaque{Dialect: name, Kind: p.Type, JSON: slices.Clone(raw)}
 	}
-	return read(p, path)
+	return read(r, p, path)
 }

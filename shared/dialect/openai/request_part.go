@@ -1,75 +1,73 @@
 package openai
 
 import (
+	"cmp"
 	"encoding/json"
 	"strings"
 
 	"github.com/offbeat-studio/allama/shared/llm"
 )
 
-var partTypes = map[string]func(p part, path string) (llm.Block, error){
-	"text":        func(p part, _ string) (llm.Block, error) { return llm.Text{Text: p.Text}, nil },
-	"refusal":     func(p part, _ string) (llm.Block, error) { return llm.Text{Text: p.Refusal, Refusal: true}, nil },
-	"thinking":    func(p part, _ string) (llm.Block, error) { return llm.Thinking{Text: inner(p.Thinking)}, nil },
-	"image_url":   readImage,
-	"input_audio": readAudio,
-	"file":        readFile,
+var partTypes = map[string]func(r *reading, p part, path string) llm.Block{
+	"text":        func(_ *reading, p part, _ string) llm.Block { return llm.Text{Text: p.Text} },
+	"refusal":     func(_ *reading, p part, _ string) llm.Block { return llm.Text{Text: p.Refusal, Refusal: true} },
+	"thinking":    func(_ *reading, p part, _ string) llm.Block { return llm.Thinking{Text: inner(p.Thinking)} },
+	"image_url":   (*reading).image,
+	"input_audio": (*reading).audio,
+	"file":        (*reading).file,
 }
 
-func readImage(p part, path string) (llm.Block, error) {
+func (r *reading) image(p part, path string) llm.Block {
 	if p.ImageURL == nil || p.ImageURL.URL == "" {
-		return nil, invalid(path+".image_url", "Missing required parameter: '%s.image_url.url'.", path)
+		r.missing(path + ".image_url.url")
+		return llm.Image{}
 	}
-	source, err := readURL(p.ImageURL.URL, path+".image_url.url")
-	return llm.Image{Source: source, Detail: p.ImageURL.Detail}, err
+	return llm.Image{Source: r.url(p.ImageURL.URL, path+".image_url.url"), Detail: p.ImageURL.Detail}
 }
 
-func readAudio(p part, path string) (llm.Block, error) {
-	if p.InputAudio == nil {
-		return nil, invalid(path+".input_audio", "Missing required parameter: '%s.input_audio'.", path)
-	}
-	source := llm.Source{Data: p.InputAudio.Data}
-	if strings.HasPrefix(source.Data, "data:") {
-		var err error
-		if source, err = readURL(source.Data, path+".input_audio.data"); err != nil {
-			return nil, err
-		}
+func (r *reading) audio(p part, path string) llm.Block {
+	in := cmp.Or(p.InputAudio, &inputAudio{})
+	source := llm.Source{Data: in.Data}
+	if strings.HasPrefix(in.Data, "data:") {
+		source = r.url(in.Data, path+".input_audio.data")
 	}
 	var ok bool
 	if source.Data, ok = standardBase64(source.Data); !ok || source.Data == "" {
-		return nil, invalid(path+".input_audio.data", "Invalid value for '%s.input_audio.data': expected base64.", path)
+		r.invalid(path+".input_audio.data", "Invalid value for '%s.input_audio.data': expected base64.", path)
 	}
-	if source.MediaType == "" && p.InputAudio.Format != "" {
-		source.MediaType = "audio/" + p.InputAudio.Format
+	if source.MediaType == "" && in.Format != "" {
+		source.MediaType = "audio/" + in.Format
 	}
-	return llm.Audio{Source: source, Format: p.InputAudio.Format}, nil
+	return llm.Audio{Source: source, Format: in.Format}
 }
 
-func readFile(p part, path string) (llm.Block, error) {
-	switch f := p.File; {
-	case f != nil && f.FileID != "":
-		return llm.Document{Source: llm.Source{FileID: f.FileID}, Title: f.Filename}, nil
-	case f != nil && f.FileData != "":
-		source, err := readURL(f.FileData, path+".file.file_data")
-		return llm.Document{Source: source, Title: f.Filename}, err
+func (r *reading) file(p part, path string) llm.Block {
+	f := cmp.Or(p.File, &file{})
+	out := llm.Document{Source: llm.Source{FileID: f.FileID}, Title: f.Filename}
+	switch {
+	case f.FileID != "":
+	case f.FileData != "":
+		out.Source = r.url(f.FileData, path+".file.file_data")
+	default:
+		r.invalid(path+".file", "Missing required parameter: '%s.file.file_data'.", path)
 	}
-	return nil, invalid(path+".file", "Missing required parameter: '%s.file.file_data'.", path)
+	return out
 }
 
-// readURL splits a data URL into its media type and its bytes; any other URL
-// stays as it is.
-func readURL(url, path string) (llm.Source, error) {
+// url splits a data URL into its media type and its bytes; any other URL stays
+// as it is.
+func (r *reading) url(url, path string) llm.Source {
 	scheme, rest, _ := strings.Cut(url, ":")
 	if !strings.EqualFold(scheme, "data") {
-		return llm.Source{URL: url}, nil
+		return llm.Source{URL: url}
 	}
 	kind, data, _ := strings.Cut(rest, ",")
 	media, params, _ := strings.Cut(kind, ";")
 	data, ok := standardBase64(data)
 	if !ok || data == "" || !strings.HasSuffix(";"+params, ";base64") {
-		return llm.Source{}, invalid(path, "Invalid value for '%s': expected a base64-encoded data URL.", path)
+		r.invalid(path, "Invalid value for '%s': expected a base64-encoded data URL.", path)
 	}
-	return llm.Source{MediaType: strings.ToLower(media), Data: data}, nil
+	return llm.Source{MediaType: strings.ToLower(media), Data: data}
 }
 
 var urlSafe = strings.NewReplacer("-", "+", "_", "/", "\n", "", "\r", "")

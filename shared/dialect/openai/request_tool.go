@@ -1,90 +1,78 @@
 package openai
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
 
 	"github.com/offbeat-studio/allama/shared/llm"
+	"github.com/offbeat-studio/allama/shared/rawjson"
 )
 
 // legacy reports whether the request speaks of functions only, as before there
 // were tools, and so is answered.
 func (in *request) legacy() bool { return len(in.Tools) == 0 && len(in.Functions) > 0 }
 
-func (in *request) readTools(out *llm.Request) error {
-	if in.legacy() {
-		for i, f := range in.Functions {
+func (r *reading) tools() {
+	if r.legacy() {
+		for i, f := range r.Functions {
 			if f.Name == "" {
-				return invalid(fmt.Sprintf("functions[%d].name", i), "Missing required parameter: 'functions[%d].name'.", i)
+				r.missing(fmt.Sprintf("functions[%d].name", i))
 			}
-			out.Tools = append(out.Tools, f.tool())
+			r.out.Tools = append(r.out.Tools, f.tool())
 		}
-		return in.readLegacyChoice(out)
+		r.legacyChoice()
+		return
 	}
-	for i, raw := range in.Tools {
-		t, err := readTool(raw, fmt.Sprintf("tools[%d]", i))
-		if err != nil {
-			return err
-		}
-		out.Tools = append(out.Tools, t)
+	for i, raw := range r.Tools {
+		r.out.Tools = append(r.out.Tools, r.tool(raw, fmt.Sprintf("tools[%d]", i)))
 	}
-	choice, err := readChoice(in.ToolChoice)
-	if err != nil {
-		return err
+	r.out.ToolChoice = r.choice()
+	if r.Parallel != nil && !*r.Parallel {
+		r.out.ToolChoice = cmp.Or(r.out.ToolChoice, &llm.ToolChoice{})
+		r.out.ToolChoice.Serial = true
 	}
-	if in.Parallel != nil && !*in.Parallel {
-		if choice == nil {
-			choice = &llm.ToolChoice{}
-		}
-		choice.Serial = true
-	}
-	out.ToolChoice = choice
-	return nil
 }
 
-// readTool keeps any tool that is not a function for its provider to run.
-func readTool(raw json.RawMessage, path string) (llm.Tool, error) {
+// tool keeps any tool that is not a function for its provider to run.
+func (r *reading) tool(raw json.RawMessage, path string) llm.Tool {
 	var t tool
 	if json.Unmarshal(raw, &t) != nil || t.Type == "" {
-		return llm.Tool{}, invalid(path+".type", "Missing required parameter: '%s.type'.", path)
+		r.missing(path + ".type")
 	}
 	if t.Type != "function" {
-		own := &llm.Opaque{Dialect: "openai", Kind: t.Type, JSON: slices.Clone(raw)}
-		return llm.Tool{Name: t.Type, Provider: own}, nil
+		own := &llm.Opaque{Dialect: name, Kind: t.Type, JSON: slices.Clone(raw)}
+		return llm.Tool{Name: t.Type, Provider: own}
 	}
-	if t.Function == nil || t.Function.Name == "" {
-		return llm.Tool{}, invalid(path+".function.name", "Missing required parameter: '%s.function.name'.", path)
+	f := cmp.Or(t.Function, &function{})
+	if f.Name == "" {
+		r.missing(path + ".function.name")
 	}
-	return t.Function.tool(), nil
+	return f.tool()
 }
 
 func (f function) tool() llm.Tool {
-	t := llm.Tool{Name: f.Name, Description: f.Description, Strict: f.Strict}
-	if !isNull(f.Parameters) {
-		t.Parameters = f.Parameters
-	}
-	return t
+	return llm.Tool{Name: f.Name, Description: f.Description, Strict: f.Strict, Parameters: known(f.Parameters)}
 }
 
-// readLegacyChoice reads function_call. A model of that time called one
-// function at once.
-func (in *request) readLegacyChoice(out *llm.Request) error {
-	out.ToolChoice = &llm.ToolChoice{Serial: true}
-	if isNull(in.FunctionCall) {
-		return nil
+// legacyChoice reads function_call. A model of that time called one function
+// at once.
+func (r *reading) legacyChoice() {
+	choice := &llm.ToolChoice{Serial: true}
+	r.out.ToolChoice = choice
+	if rawjson.IsNull(r.FunctionCall) {
+		return
 	}
-	var name function
-	if json.Unmarshal(in.FunctionCall, &name) == nil && name.Name != "" {
-		out.ToolChoice.Mode, out.ToolChoice.Only = llm.ToolsRequired, []string{name.Name}
-		return nil
+	var f function
+	if json.Unmarshal(r.FunctionCall, &f) == nil && f.Name != "" {
+		choice.Mode, choice.Only = llm.ToolsRequired, []string{f.Name}
+		return
 	}
-	mode, ok := modes[new(joiner).add(in.FunctionCall)]
-	if !ok {
-		return invalid("function_call", "Invalid value for 'function_call'.")
+	var ok bool
+	if choice.Mode, ok = modes[new(joiner).add(r.FunctionCall)]; !ok {
+		r.invalid("function_call", "Invalid value for 'function_call'.")
 	}
-	out.ToolChoice.Mode = mode
-	return nil
 }
 
 var modes = map[string]llm.ToolMode{
@@ -111,31 +99,34 @@ type toolName struct {
 	Name string `json:"name"`
 }
 
-func readChoice(raw json.RawMessage) (*llm.ToolChoice, error) {
-	if isNull(raw) {
-		return nil, nil
+func (r *reading) choice() *llm.ToolChoice {
+	raw := r.ToolChoice
+	if rawjson.IsNull(raw) {
+		return nil
 	}
 	if raw[0] == '"' {
-		if mode, ok := modes[new(joiner).add(raw)]; ok {
-			return &llm.ToolChoice{Mode: mode}, nil
+		mode, ok := modes[new(joiner).add(raw)]
+		if !ok {
+			r.invalid("tool_choice", "Invalid value: %s. Supported values are: 'none', 'auto', and 'required'.", raw)
 		}
-		return nil, invalid("tool_choice", "Invalid value: %s. Supported values are: 'none', 'auto', and 'required'.", raw)
+		return &llm.ToolChoice{Mode: mode}
 	}
 	var c toolChoice
 	if json.Unmarshal(raw, &c) != nil {
-		return nil, invalid("tool_choice", "Invalid type for 'tool_choice': expected a string or an object.")
+		r.invalid("tool_choice", "Invalid type for 'tool_choice': expected a string or an object.")
 	}
 	if name := c.name(); name != "" {
-		return &llm.ToolChoice{Mode: llm.ToolsRequired, Only: []string{name}}, nil
+		return &llm.ToolChoice{Mode: llm.ToolsRequired, Only: []string{name}}
 	}
-	if a := c.AllowedTools; a != nil && (a.Mode == "auto" || a.Mode == "required") && len(a.Tools) > 0 {
-		choice := &llm.ToolChoice{Mode: modes[a.Mode]}
-		for _, t := range a.Tools {
-			choice.Only = append(choice.Only, t.name())
-		}
-		return choice, nil
+	allowed := cmp.Or(c.AllowedTools, &allowedTools{})
+	if allowed.Mode != "auto" && allowed.Mode != "required" || len(allowed.Tools) == 0 {
+		r.invalid("tool_choice", "Invalid value for 'tool_choice'.")
 	}
-	return nil, invalid("tool_choice", "Invalid value for 'tool_choice'.")
+	choice := &llm.ToolChoice{Mode: modes[allowed.Mode]}
+	for _, t := range allowed.Tools {
+		choice.Only = append(choice.Only, t.name())
+	}
+	return choice
 }
 
 func (c toolChoice) name() string {

@@ -4,11 +4,7 @@
 package openai
 
 import (
-	"encoding/json"
-	"fmt"
-
 	"github.com/offbeat-studio/allama/shared/dialect"
-	"github.com/offbeat-studio/allama/shared/frame"
 	"github.com/offbeat-studio/allama/shared/llm"
 )
 
@@ -31,47 +27,20 @@ type Client struct {
 	NoStreamOptions bool   // the upstream refuses stream_options; streams may then have no usage
 }
 
-// An operation is a model call of the API, seen from both sides.
-type operation struct {
-	route  dialect.Route
-	decode func(body []byte) (*dialect.Call, error)
-	stream func() dialect.Decoder
-	whole  func(body []byte) (*llm.Response, error)
-}
-
-const chatCompletions = "chat/completions"
-
-func operations() []operation {
-	return []operation{{
-		route:  dialect.Route{Path: "/v1/" + chatCompletions, Operation: chatCompletions},
-		decode: decodeChat,
-		stream: func() dialect.Decoder { return &chatDecoder{} },
-		whole:  wholeChat,
-	}}
-}
-
-func find(name string) (operation, error) {
-	for _, o := range operations() {
-		if o.route.Operation == name {
-			return o, nil
-		}
-	}
-	return operation{}, &llm.Error{Code: llm.CodeNotFound, Message: fmt.Sprintf("Unknown operation: %s", name)}
-}
+const (
+	name            = "openai"
+	chatCompletions = "chat/completions"
+)
 
 // Name returns openai.
-func (Server) Name() string { return "openai" }
+func (Server) Name() string { return name }
 
 // Name returns openai.
-func (Client) Name() string { return "openai" }
+func (Client) Name() string { return name }
 
 // Routes lists the calls that clients can make.
 func (Server) Routes() []dialect.Route {
-	var routes []dialect.Route
-	for _, o := range operations() {
-		routes = append(routes, o.route)
-	}
-	return routes
+	return []dialect.Route{{Path: "/v1/" + chatCompletions, Operation: chatCompletions}}
 }
 
 // Decode reads the body of a call. Besides the errors of [dialect.Server], it
@@ -79,11 +48,10 @@ func (Server) Routes() []dialect.Route {
 // request is sound but asks for something that no other dialect has: such a
 // call can be passed through, but not translated.
 func (Server) Decode(operation string, body []byte) (*dialect.Call, error) {
-	o, err := find(operation)
-	if err != nil {
-		return nil, err
+	if operation != chatCompletions {
+		return nil, &llm.Error{Code: llm.CodeNotFound, Message: "Unknown operation: " + operation}
 	}
-	return o.decode(body)
+	return decodeChat(body)
 }
 
 // Framing is that of server-sent events.
@@ -95,32 +63,8 @@ func (Server) Framing(string) dialect.Framing {
 	}
 }
 
-// Decoder reads a streamed answer. That of an unknown operation fails at once.
-func (Client) Decoder(operation string) dialect.Decoder {
-	o, err := find(operation)
-	if err != nil {
-		return broken{err}
-	}
-	return o.stream()
-}
+// Decoder reads a streamed answer.
+func (Client) Decoder(string) dialect.Decoder { return &chatDecoder{} }
 
 // Whole reads an answer that is not streamed.
-func (c Client) Whole(operation string, body []byte) (*llm.Response, error) {
-	o, err := find(operation)
-	if err != nil {
-		return nil, err
-	}
-	return o.whole(body)
-}
-
-// broken is the decoder of what cannot be decoded.
-type broken struct{ err error }
-
-// Step fails.
-func (b broken) Step(frame.Frame) ([]llm.Event, error) { return nil, b.err }
-
-// End fails.
-func (b broken) End() ([]llm.Event, error) { return nil, b.err }
-
-// isNull reports whether a field is absent or null.
-func isNull(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }
+func (Client) Whole(_ string, body []byte) (*llm.Response, error) { return wholeChat(body) }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/frame"
 	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/rawjson"
@@ -18,7 +19,9 @@ type chunk struct {
 	Model   string   `json:"model"`
 	Choices []choice `json:"choices"`
 	Usage   *usage   `json:"usage"`
-	envelope
+
+	Error  json.RawMessage `json:"error"` // in place of all else
+	Object string          `json:"object"`
 }
 
 type choice struct {
@@ -55,7 +58,7 @@ func (d *chatDecoder) Step(f frame.Frame) ([]llm.Event, error) {
 	}
 	var c chunk
 	if err := json.Unmarshal(data, &c); err != nil {
-		return nil, unreadable(err)
+		return nil, dialect.Unreadable(err)
 	}
 	if failed(c, f.Event) {
 		return nil, readError(0, data)
@@ -65,7 +68,7 @@ func (d *chatDecoder) Step(f frame.Frame) ([]llm.Event, error) {
 
 // failed reports whether a chunk is an error in place of an answer.
 func failed(c chunk, event string) bool {
-	return !isNull(c.Error) || c.Object == "error" || event == "error" && len(c.Choices) == 0
+	return !rawjson.IsNull(c.Error) || c.Object == "error" || event == "error" && len(c.Choices) == 0
 }
 
 // End takes the clean end of the stream.
@@ -120,8 +123,8 @@ func (d *chatDecoder) begin(events []llm.Event) []llm.Event {
 }
 
 func (d *chatDecoder) choice(c *choice) error {
-	if !isNull(c.Error) {
-		return readError(0, append(append([]byte(`{"error":`), c.Error...), '}'))
+	if !rawjson.IsNull(c.Error) {
+		return readError(0, c.Error)
 	}
 	if m := c.Delta; m != nil {
 		d.say(m, c.Logprobs)
@@ -160,7 +163,7 @@ func (d *chatDecoder) content(raw json.RawMessage, probs []llm.Logprob) {
 		Text     json.RawMessage `json:"text"`
 		Thinking json.RawMessage `json:"thinking"`
 	}
-	if isNull(raw) || raw[0] != '[' || json.Unmarshal(raw, &parts) != nil {
+	if rawjson.IsNull(raw) || raw[0] != '[' || json.Unmarshal(raw, &parts) != nil {
 		d.blocks.text(llm.Text{}, raw, probs)
 		return
 	}
@@ -178,7 +181,7 @@ func (d *chatDecoder) finish() ([]llm.Event, error) {
 	d.blocks.close()
 	for _, c := range d.blocks.calls {
 		if !c.ready() {
-			return nil, unreadable(errors.New("a call of a tool without a name"))
+			return nil, dialect.Unreadable(errors.New("a call of a tool without a name"))
 		}
 	}
 	reason, ok := reasons[d.reason]

@@ -23,6 +23,8 @@ type chatAnswer struct {
 // A chatEncoder writes a chat completion. Only the chatAnswer need be set.
 type chatEncoder struct {
 	chatAnswer
+	out      []byte // what is being appended to
+	err      error
 	head     []byte // of every chunk
 	named    bool   // the role was said
 	open     llm.Block
@@ -54,20 +56,20 @@ type chunkChoice struct {
 
 // Event writes the chunks of one event.
 func (e *chatEncoder) Event(dst []byte, event llm.Event) ([]byte, error) {
+	e.out, e.err = dst, nil
 	switch event := event.(type) {
 	case llm.Start:
 		e.start(event)
-		return dst, nil
 	case llm.BlockStart:
-		return e.begin(dst, event.Block)
+		e.begin(event.Block)
 	case llm.Delta:
-		return e.say(dst, event)
+		e.say(event)
 	case llm.BlockEnd:
-		return e.end(dst, event)
+		e.end(event)
 	case llm.Finish:
-		return e.finish(dst, event)
+		e.finish(event)
 	}
-	return dst, fmt.Errorf("encode event: unknown %T", event)
+	return e.out, e.err
 }
 
 func (e *chatEncoder) start(s llm.Start) {
@@ -88,113 +90,100 @@ func named(id string, created time.Time) (string, int64) {
 	return id, created.Unix()
 }
 
-func (e *chatEncoder) begin(dst []byte, b llm.Block) ([]byte, error) {
+func (e *chatEncoder) begin(b llm.Block) {
 	e.open, e.argued = b, false
 	_, text := b.(llm.Text)
-	dst, err := e.role(dst, text)
-	if err != nil {
-		return dst, err
-	}
+	e.role(text)
 	switch b := b.(type) {
 	case llm.RedactedThinking:
 		e.thoughts++
-		return e.chunk(dst, chunkChoice{Delta: delta{ReasoningDetails: []detail{encrypted(b.Data, e.thoughts-1)}}})
+		e.delta(delta{ReasoningDetails: []detail{encrypted(b.Data, e.thoughts-1)}})
 	case llm.ToolCall:
 		e.calls++
 		call := wireCall(llm.ToolCall{ID: b.ID, Name: b.Name})
 		call.Function.Arguments = rawjson.String("")
-		return e.call(dst, call)
+		e.call(call)
 	}
-	return dst, nil
 }
 
 // role writes the first chunk, which is late by one event: it says whether
 // there is a text to come.
-func (e *chatEncoder) role(dst []byte, text bool) ([]byte, error) {
+func (e *chatEncoder) role(text bool) {
 	if e.named {
-		return dst, nil
+		return
 	}
 	e.named = true
 	first := json.RawMessage(`{"role":"assistant","content":null,"refusal":null}`)
 	if text {
 		first = json.RawMessage(`{"role":"assistant","content":"","refusal":null}`)
 	}
-	return e.chunk(dst, chunkChoice{Delta: first})
+	e.delta(first)
 }
 
-func (e *chatEncoder) say(dst []byte, d llm.Delta) ([]byte, error) {
+func (e *chatEncoder) say(d llm.Delta) {
 	if d.Text == "" && len(d.Logprobs) == 0 {
-		return dst, nil
+		return
 	}
+	probs := wireLogprobs(d.Logprobs)
 	switch b := e.open.(type) {
 	case llm.ToolCall:
 		e.argued = e.argued || strings.TrimSpace(d.Text) != ""
-		return e.call(dst, toolCall{Function: &functionCall{Arguments: rawjson.String(d.Text)}})
+		e.argue(d.Text)
 	case llm.Thinking:
-		return e.chunk(dst, chunkChoice{Delta: delta{ReasoningContent: d.Text}})
+		e.delta(delta{ReasoningContent: d.Text})
 	case llm.Text:
-		c := chunkChoice{Delta: delta{Content: d.Text}}
+		c := chunkChoice{Delta: delta{Content: d.Text}, Logprobs: &logprobs{Content: probs}}
 		if b.Refusal {
-			c.Delta = delta{Refusal: d.Text}
+			c = chunkChoice{Delta: delta{Refusal: d.Text}, Logprobs: &logprobs{Refusal: probs}}
 		}
-		if probs := wireLogprobs(d.Logprobs); probs != nil && b.Refusal {
-			c.Logprobs = &logprobs{Refusal: probs}
-		} else if probs != nil {
-			c.Logprobs = &logprobs{Content: probs}
+		if probs == nil {
+			c.Logprobs = nil
 		}
-		return e.chunk(dst, c)
+		e.chunk(c)
 	}
-	return dst, nil
 }
 
-func (e *chatEncoder) end(dst []byte, end llm.BlockEnd) ([]byte, error) {
-	open := e.open
-	e.open = nil
-	switch open.(type) {
+func (e *chatEncoder) end(end llm.BlockEnd) {
+	switch e.open.(type) {
 	case llm.ToolCall:
 		if !e.argued {
-			return e.call(dst, toolCall{Function: &functionCall{Arguments: rawjson.String("{}")}})
+			e.argue("{}")
 		}
 	case llm.Thinking:
 		if end.Signature != "" {
 			e.thoughts++
-			return e.chunk(dst, chunkChoice{Delta: delta{ReasoningDetails: []detail{signed(end.Signature, e.thoughts-1)}}})
+			e.delta(delta{ReasoningDetails: []detail{signed(end.Signature, e.thoughts-1)}})
 		}
 	}
-	return dst, nil
+	e.open = nil
+}
+
+func (e *chatEncoder) argue(text string) {
+	e.call(toolCall{Function: &functionCall{Arguments: rawjson.String(text)}})
 }
 
 // call writes a piece of the current tool call. In the old form there is just
 // one of them.
-func (e *chatEncoder) call(dst []byte, c toolCall) ([]byte, error) {
+func (e *chatEncoder) call(c toolCall) {
 	if !e.legacy {
 		c.Index = new(number(e.calls - 1))
-		return e.chunk(dst, chunkChoice{Delta: delta{ToolCalls: []toolCall{c}}})
+		e.delta(delta{ToolCalls: []toolCall{c}})
+	} else if e.calls == 1 {
+		e.delta(delta{FunctionCall: c.Function})
 	}
-	if e.calls > 1 {
-		return dst, nil
-	}
-	return e.chunk(dst, chunkChoice{Delta: delta{FunctionCall: c.Function}})
 }
 
-func (e *chatEncoder) finish(dst []byte, f llm.Finish) ([]byte, error) {
-	dst, err := e.role(dst, true)
-	if err != nil {
-		return dst, err
-	}
+func (e *chatEncoder) finish(f llm.Finish) {
+	e.role(true)
 	reason := e.reason(f.Reason, e.calls)
-	if dst, err = e.chunk(dst, chunkChoice{Delta: struct{}{}, FinishReason: &reason}); err != nil {
-		return dst, err
-	}
+	e.chunk(chunkChoice{Delta: struct{}{}, FinishReason: &reason})
 	if e.usage {
-		usage, err := rawjson.Marshal(wireUsage(cmp.Or(f.Usage, e.before)))
-		if err != nil {
-			return dst, err
-		}
-		dst = append(append(dst, e.head...), `],"usage":`...)
-		dst = append(append(dst, usage...), "}\n\n"...)
+		e.out = append(e.out, e.head...)
+		e.out = append(e.out, `],"usage":`...)
+		e.json(wireUsage(cmp.Or(f.Usage, e.before)))
+		e.out = append(e.out, "}\n\n"...)
 	}
-	return append(dst, "data: [DONE]\n\n"...), nil
+	e.out = append(e.out, "data: [DONE]\n\n"...)
 }
 
 // reason is the word for a finish reason. Agents go by it, so that it is never
@@ -209,19 +198,24 @@ func (e *chatEncoder) reason(r llm.FinishReason, calls int) string {
 	return cmp.Or(reasonWords[r], "stop")
 }
 
-func (e *chatEncoder) chunk(dst []byte, c chunkChoice) ([]byte, error) {
+func (e *chatEncoder) delta(d any) { e.chunk(chunkChoice{Delta: d}) }
+
+func (e *chatEncoder) chunk(c chunkChoice) {
 	if e.head == nil {
 		e.start(llm.Start{})
 	}
-	choice, err := rawjson.Marshal(c)
-	if err != nil {
-		return dst, fmt.Errorf("encode chunk: %w", err)
-	}
-	dst = append(append(append(dst, e.head...), choice...), ']')
+	e.out = append(e.out, e.head...)
+	e.json(c)
+	e.out = append(e.out, ']')
 	if e.usage {
-		dst = append(dst, `,"usage":null`...)
+		e.out = append(e.out, `,"usage":null`...)
 	}
-	return append(dst, "}\n\n"...), nil
+	e.out = append(e.out, "}\n\n"...)
+}
+
+func (e *chatEncoder) json(v any) {
+	text, err := rawjson.Marshal(v)
+	e.out, e.err = append(e.out, text...), cmp.Or(e.err, err)
 }
 
 func wireCall(c llm.ToolCall) toolCall {

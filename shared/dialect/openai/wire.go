@@ -185,28 +185,3 @@ func (n *number) UnmarshalJSON(data []byte) error {
 	}
 	return nil
 }
-
-// A word is a string that some servers send as a number.
-type word string
-
-// UnmarshalJSON reads anything that is no word as none.
-func (w *word) UnmarshalJSON(data []byte) error {
-	*w = ""
-	switch data[0] {
-	case '"':
-		return json.Unmarshal(data, (*string)(w))
-	case '{', '[', 'n', 't', 'f':
-		return nil
-	}
-	*w = word(data)
-	return nil
-}
-
-// compact removes the white space of a JSON text.
-func compact(raw json.RawMessage) string {
-	var out bytes.Buffer
-	if json.Compact(&out, raw) != nil {
-		return string(raw)
-	}
-	return out.String()
-}

@@ -1,0 +1,88 @@
+package dialect
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/offbeat-studio/allama/shared/llm"
+	"github.com/offbeat-studio/allama/shared/rawjson"
+)
+
+// A Draft is a request on its way to the wire. It keeps account of what the
+// dialect cannot carry: that is dropped, emulated or refused. After a refusal
+// writing may go on, for nothing but the first refusal will be seen of it. The
+// zero value is ready; it is not safe for concurrent use.
+type Draft struct {
+	warnings []llm.Warning
+	refusal  error
+}
+
+// Drop notes that a field is left out.
+func (d *Draft) Drop(field string) { d.warn(llm.Dropped, field) }
+
+// DropIf notes that a field is left out, should it be so.
+func (d *Draft) DropIf(is bool, field string) {
+	if is {
+		d.Drop(field)
+	}
+}
+
+// Emulate notes that a field is done in another way.
+func (d *Draft) Emulate(field string) { d.warn(llm.Emulated, field) }
+
+// warn tells the client; once is enough.
+func (d *Draft) warn(p llm.Policy, field string) {
+	if w := (llm.Warning{Policy: p, Field: field}); !slices.Contains(d.warnings, w) {
+		d.warnings = append(d.warnings, w)
+	}
+}
+
+// Refuse makes the request fail with err; nil does nothing.
+func (d *Draft) Refuse(err error) {
+	if d.refusal == nil {
+		d.refusal = err
+	}
+}
+
+// JSON returns v as a JSON text.
+func (d *Draft) JSON(v any) json.RawMessage {
+	text, err := rawjson.Marshal(v)
+	if err != nil {
+		d.Refuse(fmt.Errorf("write request: %w", err))
+	}
+	return text
+}
+
+// Encoded returns the request with the body, or the first refusal.
+func (d *Draft) Encoded(operation string, body any) (*Encoded, error) {
+	text := d.JSON(body)
+	if d.refusal != nil {
+		return nil, d.refusal
+	}
+	return &Encoded{Operation: operation, Body: text, Warnings: d.warnings}, nil
+}
+
+// vital are the fields of [llm.Request.Extra] without which the answer would
+// be another one, or be kept elsewhere, than was asked for.
+var vital = []string{
+	"background", "best_of", "container", "conversation", "mcp_servers", "modalities",
+	"n", "previous_response_id", "prompt", "web_search_options",
+}
+
+// idle are the values with which a vital field asks for nothing.
+var idle = []string{"", "null", "false", "0", "1", `""`, "[]", "{}", `["text"]`}
+
+// Rest takes the fields of [llm.Request.Extra] that the dialect has no word
+// for. They are dropped, but for those that must not be: these are refused.
+func (d *Draft) Rest(extra map[string]json.RawMessage, refusal func(field string) error) {
+	for _, field := range slices.Sorted(maps.Keys(extra)) {
+		switch value := rawjson.Compact(extra[field]); {
+		case !slices.Contains(vital, field):
+			d.DropIf(!rawjson.IsNull(extra[field]), field)
+		case field == "web_search_options" && value == "{}", !slices.Contains(idle, value):
+			d.Refuse(refusal(field))
+		}
+	}
+}
