@@ -73,6 +73,16 @@ func TestEveryPathNeedsAKey(t *testing.T) {
 	}
 }
 
+func TestHealthNamesNobodyToStrangers(t *testing.T) {
+	g := newRig(t, &Config{KeysFile: keysFile(t, "secret")})
+	if got := g.get("/health"); got.status != 200 || got.body != `{"status":"degraded"}` {
+		t.Errorf("without a key: got %d %s", got.status, got.body)
+	}
+	if got := g.get("/health", "x-api-key", "secret"); !strings.Contains(got.body, `"name":"oai"`) {
+		t.Errorf("with a key: got %s", got.body)
+	}
+}
+
 func TestRefusedKeysAreToldInTheDialect(t *testing.T) {
 	g := newRig(t, &Config{KeysFile: keysFile(t, "secret")})
 	want := failure{openai: "401 invalid_api_key", anthropic: "401 authentication_error", ollama: 401}

@@ -21,6 +21,10 @@ const (
 	bodyRate     = 1 << 10          // bytes per second that a body must come with from then on
 	zstdMemory   = 8 << 20
 	bodyEstimate = 256 << 10 // the most that is believed of a Content-Length before the bytes are there
+
+	// unreadTimeout is for a body that no handler reads: net/http does, before
+	// it sends the answer. It has to be shorter than writeTimeout.
+	unreadTimeout = 5 * time.Second
 )
 
 // readBody reads the whole body of a request, decompressed. Until it has been

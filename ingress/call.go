@@ -135,16 +135,21 @@ func (x *exchange) relay(ctx context.Context, job bus.Job) error {
 var errStopping = errors.New("allama is shutting down")
 
 // fail tells the client about the error: by a status where none was sent yet,
-// otherwise by the last frame of the stream. Whoever is gone is told nothing.
+// otherwise by the last frame of the stream. A client that has left is told,
+// too, as far as it can be written to: it may have closed only its own side,
+// and must not take an empty answer, or a part of one, for the whole.
 func (x *exchange) fail(ctx context.Context) {
-	if errors.Is(context.Cause(ctx), errStopping) {
+	_, ours := errors.AsType[*fault](x.err) // a body that comes too slowly ends ctx as well
+	switch {
+	case errors.Is(context.Cause(ctx), errStopping):
 		x.err = &llm.Error{Code: llm.CodeOverloaded, Message: errStopping.Error(), RetryAfter: time.Second}
 		if x.out.status != 0 {
 			x.err = &llm.Error{Code: llm.CodeInterrupted, Message: "stream interrupted: " + errStopping.Error()}
 		}
-	} else if ctx.Err() != nil || errors.Is(x.err, errWrite) {
-		x.err = &llm.Error{Code: llm.CodeCanceled, Message: "request canceled", Err: x.err}
+	case errors.Is(x.err, errWrite):
 		return
+	case ctx.Err() != nil && !ours:
+		x.err = &llm.Error{Code: llm.CodeCanceled, Message: "request canceled", Err: x.err}
 	}
 	switch {
 	case x.out.status == 0:

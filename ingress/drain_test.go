@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -95,6 +96,37 @@ func TestDrainLetsCallsEnd(t *testing.T) {
 	}
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestDrainDelayKeepsConnections is about a load balancer that has not heard
+// yet: the request that it sends on a connection which waited is served.
+func TestDrainDelayKeepsConnections(t *testing.T) {
+	g := newRig(t, &Config{DrainDelay: patience})
+	stop, _ := g.serves()
+	conn, err := net.Dial("tcp", g.server.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	in := bufio.NewReader(conn)
+	ask := func() (*http.Response, error) {
+		if _, err := io.WriteString(conn, "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+			return nil, err
+		}
+		resp, err := http.ReadResponse(in, nil)
+		if err == nil {
+			_, err = io.Copy(io.Discard, resp.Body)
+		}
+		return resp, err
+	}
+	if resp, err := ask(); err != nil || resp.Close {
+		t.Fatalf("before: %v, %v", resp, err)
+	}
+	stop()
+	eventually(t, "not being ready", func() bool { return g.get("/readyz").status == 503 })
+	if resp, err := ask(); err != nil || resp.StatusCode != 200 || !resp.Close {
+		t.Errorf("in the delay: %v, %v", resp, err)
 	}
 }
 

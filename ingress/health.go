@@ -52,8 +52,8 @@ func (s *Server) notReady() (reasons []string) {
 }
 
 // health describes the state. Its status is always 200: it is for people and
-// dashboards.
-func (s *Server) health(w *response, _ *http.Request) {
+// dashboards. Who has no key, where one is needed, is told no more than that.
+func (s *Server) health(w *response, r *http.Request) {
 	index := s.catalog.Index()
 	up, _ := s.owner.Connected()
 	h := health{Status: "ok", Bus: up, Models: len(index.Models()), Providers: []providerHealth{}}
@@ -66,6 +66,10 @@ func (s *Server) health(w *response, _ *http.Request) {
 			h.Status = "degraded"
 		}
 		h.Providers = append(h.Providers, providerHealth{Name: p.Name, Workers: n})
+	}
+	if _, err := s.authenticate(r.Header); err != nil {
+		w.json("application/json", map[string]string{"status": h.Status})
+		return
 	}
 	w.json("application/json", h)
 }

@@ -21,12 +21,18 @@ type clientKey struct {
 	digest [sha256.Size]byte
 }
 
+// CheckKeys returns why a file of keys cannot be used, nil for one that can.
+func CheckKeys(path string) error {
+	_, err := loadKeys(path, slog.New(slog.DiscardHandler))
+	return err
+}
+
 // loadKeys reads a file of keys. It warns when others than its owner and group
 // may read the file.
 func loadKeys(path string, log *slog.Logger) (keyring, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("ALLAMA_KEYS_FILE: %w", err)
+		return nil, err
 	}
 	defer f.Close() //nolint:errcheck // it was only read
 	if info, err := f.Stat(); err == nil && info.Mode().Perm()&^0o640 != 0 {
@@ -35,7 +41,7 @@ func loadKeys(path string, log *slog.Logger) (keyring, error) {
 	}
 	keys, err := readKeys(f)
 	if err != nil {
-		return nil, fmt.Errorf("ALLAMA_KEYS_FILE: %s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return keys, nil
 }

@@ -26,6 +26,12 @@ func (s *Server) front(next http.Handler) http.Handler {
 		}
 		defer s.logRequest(w, r)
 		defer s.catch(w, r)
+		if s.draining.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		if r.ContentLength != 0 {
+			_ = w.control.SetReadDeadline(w.began.Add(unreadTimeout)) // readBody has its own
+		}
 		if s.turnedAway(w, r) {
 			return
 		}

@@ -8,6 +8,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/offbeat-studio/allama/shared/catalog"
 )
 
 func decode[T any](t *testing.T, r reply) T {
@@ -190,6 +194,29 @@ func TestShow(t *testing.T) {
 	} {
 		if got := g.post("/api/show", body); itoa(got.status)+" "+got.body != want {
 			t.Errorf("%s: got %d %s want %s", body, got.status, got.body, want)
+		}
+	}
+}
+
+// TestTagsTellModelsApart is about two models whose names differ by the tag
+// that is taken for granted.
+func TestTagsTellModelsApart(t *testing.T) {
+	g := newRig(t, nil)
+	js, err := jetstream.New(g.connect())
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = catalog.Publish(t.Context(), js, catalog.Snapshot{Revision: 2, Providers: providers(), Models: []catalog.Model{
+		{Provider: "oai", ID: "tiny"}, {Provider: "llama", ID: "tiny:latest"},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the new catalog", func() bool { return len(g.server.catalog.Index().Models()) == 2 })
+	body := g.get("/api/tags").body
+	for _, name := range []string{`"oai/tiny:latest"`, `"tiny:latest"`} {
+		if strings.Count(body, `"name":`+name) != 1 {
+			t.Errorf("want %s once in %s", name, body)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -181,9 +182,9 @@ func (r *relay) commit(attempt int) bool {
 
 func (r *relay) sendWhole() error {
 	r.callHeaders(r.call, r.head.Warnings)
-	contentType := r.endpoint.speaker.json
-	if r.encoder == nil && r.head.ContentType != "" {
-		contentType = r.head.ContentType
+	contentType := r.endpoint.speaker.json // of the upstream's own, the parameters are lost
+	if media := r.head.ContentType; r.encoder == nil && !strings.HasPrefix(contentType, media) {
+		contentType = media
 	}
 	return gone(r.out.body(http.StatusOK, contentType, r.pending))
 }

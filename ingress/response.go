@@ -12,6 +12,9 @@ import (
 // nothing for so long is given up.
 const writeTimeout = 30 * time.Second
 
+// writeSize is the most that is written at once.
+const writeSize = 64 << 10
+
 // A response is the way back to one client. It bounds the time of writes, and
 // remembers what was sent. It is not safe for concurrent use.
 type response struct {
@@ -40,13 +43,19 @@ func (w *response) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// Write sends a piece of the body.
-func (w *response) Write(p []byte) (int, error) {
+// Write sends a part of the body, in pieces that a slow client, too, takes in
+// the time for one write.
+func (w *response) Write(p []byte) (n int, err error) {
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)
 	}
-	w.extend(time.Now())
-	return w.ResponseWriter.Write(p)
+	for {
+		w.extend(time.Now())
+		m, err := w.ResponseWriter.Write(p[n:min(len(p), n+writeSize)])
+		if n += m; err != nil || n == len(p) {
+			return n, err
+		}
+	}
 }
 
 // Unwrap is for [http.ResponseController].

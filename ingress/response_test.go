@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -43,6 +44,33 @@ func TestEveryWriteHasADeadline(t *testing.T) {
 		}
 		if n := len(inner.deadlines); n > 20 {
 			t.Errorf("the deadline was set %d times for 120 writes", n)
+		}
+	})
+}
+
+// A slow writer takes a KiB in a hundredth of a second, and nothing at all
+// after the deadline.
+type slow struct {
+	watched
+	taken int
+}
+
+func (w *slow) Write(p []byte) (int, error) {
+	time.Sleep(time.Duration(len(p)>>10) * 10 * time.Millisecond)
+	if !time.Now().Before(w.deadlines[len(w.deadlines)-1]) {
+		return 0, os.ErrDeadlineExceeded
+	}
+	w.taken += len(p)
+	return len(p), nil
+}
+
+// TestASlowClientGetsALargeBody is about one that reads all the time.
+func TestASlowClientGetsALargeBody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inner := &slow{watched: watched{ResponseWriter: httptest.NewRecorder()}}
+		body := make([]byte, 20<<20+1)
+		if err := newResponse(inner, "req_1").body(http.StatusOK, "application/json", body); err != nil || inner.taken != len(body) {
+			t.Errorf("%d of %d bytes were taken: %v", inner.taken, len(body), err)
 		}
 	})
 }

@@ -75,7 +75,7 @@ func New(cfg Config, parts Parts) (*Server, error) {
 	if cfg.KeysFile != "" {
 		var err error
 		if s.keys, err = loadKeys(cfg.KeysFile, s.log); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("ALLAMA_KEYS_FILE: %w", err)
 		}
 	}
 	s.handler = s.front(s.router())
@@ -134,7 +134,6 @@ func (s *Server) Run(ctx context.Context) error {
 // drain ends the server in an orderly way.
 func (s *Server) drain(web *http.Server, end context.CancelCauseFunc) error {
 	s.draining.Store(true)
-	web.SetKeepAlivesEnabled(false) // answers now ask for another connection
 	if s.cfg.DrainDelay > 0 {
 		<-time.After(s.cfg.DrainDelay)
 	}

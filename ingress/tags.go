@@ -101,9 +101,14 @@ func capabilities(m *catalog.Model) []string {
 }
 
 func (s *Server) listTags(w *response, r *http.Request) {
-	listed := s.catalog.Index().Models()
+	index := s.catalog.Index()
+	listed := index.Models()
 	entries := make([]tagEntry, len(listed))
 	for i, l := range listed {
+		// With its tag, a bare name may be that of another provider's model.
+		if found, _ := index.Resolve(tagged(l.Name)); found != l.Target {
+			l.Name = l.Provider.Name + "/" + l.Model.ID
+		}
 		entries[i] = newTagEntry(l)
 	}
 	slices.SortStableFunc(entries, func(a, b tagEntry) int { return b.ModifiedAt.Compare(a.ModifiedAt) })

@@ -1,6 +1,7 @@
 package workers
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -73,6 +74,8 @@ func (h *handler) native(a *attempt) error {
 		return err
 	}
 	a.head = &bus.Head{ContentType: answer.ContentType, Whole: answer.Whole}
+	var held []byte
+	begun := false
 	for p, err := range answer.Pieces {
 		for _, e := range p.Events {
 			a.note(e)
@@ -80,11 +83,34 @@ func (h *handler) native(a *attempt) error {
 		if err != nil {
 			return err
 		}
-		if err := a.data(p.Raw); err != nil {
+		if begun = begun || !opening(p) || len(held) > maxHeld; !begun {
+			held = append(held, p.Raw...)
+			continue
+		}
+		raw := p.Raw
+		if len(held) > 0 {
+			raw, held = append(held, raw...), nil
+		}
+		if err := a.data(raw); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// maxHeld is about how much is held back of the opening of an answer.
+const maxHeld = 16 << 10
+
+// opening says whether a piece has nothing in it that a client waits for. It is
+// held back, so that a call that fails right after it still gets a status, or
+// another attempt.
+func opening(p upstream.Piece) bool {
+	for _, e := range p.Events {
+		if _, ok := e.(llm.Start); !ok {
+			return false
+		}
+	}
+	return len(p.Events) > 0 || bytes.HasPrefix(p.Raw, []byte(":"))
 }
 
 // withModel returns the body with the model's name in it. Where it has it

@@ -15,6 +15,7 @@ import (
 	"github.com/offbeat-studio/allama/shared/bus"
 	"github.com/offbeat-studio/allama/shared/bus/bustest"
 	"github.com/offbeat-studio/allama/shared/llm"
+	"github.com/offbeat-studio/allama/workers/upstream"
 )
 
 // A script is a provider that says what it is told to.
@@ -143,6 +144,68 @@ func TestWhatComesTogetherTravelsTogether(t *testing.T) {
 				t.Errorf("messages are %v want %v", got, tt.want)
 			}
 			if end := endOf(t, messages); end.Error != nil || *end.Usage != (llm.Usage{Input: 3, Output: 2}) || end.Reason != llm.FinishStop {
+				t.Errorf("end is %+v", end)
+			}
+		})
+	}
+}
+
+// A recording is a provider that answers in the client's own dialect.
+type recording struct {
+	script
+	pieces []upstream.Piece
+	err    error // after the pieces
+}
+
+func (r recording) Dialect() string { return "openai" }
+
+func (r recording) Forward(_ context.Context, c *upstream.Call) (*upstream.Answer, error) {
+	return &upstream.Answer{ContentType: "text/event-stream", Pieces: func(yield func(upstream.Piece, error) bool) {
+		for _, p := range r.pieces {
+			if c.Wait(time.Second) != nil || !yield(p, nil) {
+				return
+			}
+		}
+		if r.err != nil {
+			yield(upstream.Piece{}, r.err)
+		}
+	}}, nil
+}
+
+// TestTheOpeningWaitsForContent is about what would commit the call to an
+// attempt that has nothing to show yet.
+func TestTheOpeningWaitsForContent(t *testing.T) {
+	comment := upstream.Piece{Raw: []byte(": hold on\n\n")}
+	start := upstream.Piece{Raw: []byte("data: start\n\n"), Events: []llm.Event{llm.Start{}}}
+	text := upstream.Piece{Raw: []byte("data: text\n\n"), Events: []llm.Event{llm.Delta{Text: "x"}}}
+	unknown := upstream.Piece{Raw: []byte("data: ?\n\n")}
+	broken := &llm.Error{Code: llm.CodeOverloaded, Message: "overloaded"}
+	tests := []struct {
+		name   string
+		pieces []upstream.Piece
+		err    error
+		want   []string
+	}{
+		{"content", []upstream.Piece{comment, start, text, comment, text}, nil,
+			[]string{": hold on\n\ndata: start\n\ndata: text\n\n", ": hold on\n\n", "data: text\n\n"}},
+		{"what is not understood may be content", []upstream.Piece{start, unknown}, nil, []string{"data: start\n\ndata: ?\n\n"}},
+		{"a failure instead of content", []upstream.Piece{comment, start, comment}, broken, nil},
+		{"a failure after content", []upstream.Piece{start, text}, broken, []string{"data: start\n\ndata: text\n\n"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			job := bus.Job{Encoding: bus.Native, Dialect: "openai", Model: "m", Body: []byte(`{"model":"m"}`), Stream: true}
+			messages := perform(t, recording{pieces: tt.pieces, err: tt.err}, job)
+			var got []string
+			for _, m := range messages {
+				if d, ok := m.(bus.Data); ok {
+					got = append(got, string(d))
+				}
+			}
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("got %q want %q", got, tt.want)
+			}
+			if end := endOf(t, messages); (end.Error != nil) != (tt.err != nil) {
 				t.Errorf("end is %+v", end)
 			}
 		})

@@ -28,7 +28,6 @@ func (x *Index) Nearest(name string, n int) []string {
 	for _, l := range x.listed {
 		d := min(
 			distance(name, strings.ToLower(l.Model.ID), limit),
-			distance(name, strings.ToLower(l.Name), limit),
 			distance(name, strings.ToLower(qualified(l.Target, l.Model.ID)), limit),
 		)
 		if d <= limit {

@@ -80,7 +80,9 @@ func (v *View) Run(ctx context.Context) error {
 	defer ticker.Stop()
 	for {
 		if w.updates == nil {
-			w = v.watch(ctx)
+			if w = v.watch(ctx); w.updates == nil && ctx.Err() == nil {
+				continue // it has paused
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -194,9 +196,10 @@ func read(ctx context.Context, kv jetstream.KeyValue, value []byte) (Snapshot, e
 	return m.decode(data.Bytes())
 }
 
-// fail logs an error, once for as long as it stays the same.
+// fail logs an error, once for as long as it stays the same. That there is no
+// connection is for whoever made it to say.
 func (v *View) fail(ctx context.Context, err error) {
-	if ctx.Err() != nil || err.Error() == v.failing {
+	if ctx.Err() != nil || err.Error() == v.failing || !v.js.Conn().IsConnected() {
 		return
 	}
 	v.failing = err.Error()

@@ -151,11 +151,21 @@ func TestViewSurvivesARestartOfAServerThatForgets(t *testing.T) {
 func TestViewStartsBeforeItsBucket(t *testing.T) {
 	s, _ := listen(t, 0)
 	js := dial(t, s)
-	v := view(t, js, 20*time.Millisecond)
+	v := view(t, js, time.Hour)         // so that it is not the poll that finds it
+	<-time.After(50 * time.Millisecond) // it has looked for it, and will again
 	makeBucket(t, js)
 	mustPublish(t, js, sized(1, 3))
-	<-v.Ready()
 	wantRevision(t, v, 1)
+}
+
+func TestViewLeavesItToOthersToSayThatThereIsNoConnection(t *testing.T) {
+	var out bytes.Buffer
+	js := withBucket(t)
+	v := NewView(js, slog.New(slog.NewTextHandler(&out, nil)))
+	js.Conn().Close()
+	if w := v.watch(t.Context()); w.updates != nil || out.Len() > 0 {
+		t.Errorf("watch without a connection = %v; it logged\n%s", w, out.String())
+	}
 }
 
 func TestViewKeepsTheLastWhenTheNextIsBroken(t *testing.T) {

@@ -65,9 +65,7 @@ func (p *Provider) Models(ctx context.Context) ([]catalog.Model, error) {
 		}
 		for _, raw := range list.Data {
 			var r record
-			if err := json.Unmarshal(raw, &r); err != nil {
-				return nil, fmt.Errorf("list models: %w", err)
-			}
+			_ = json.Unmarshal(raw, &r) // what is of another type than expected counts as not said
 			m := r.model()
 			m.Raw = raw
 			models = append(models, m)

@@ -56,7 +56,8 @@ func TestModelsComeInPages(t *testing.T) {
 	p := serve(t, map[string]string{
 		"":  `{"data":[{"type":"model","id":"a","display_name":"A","created_at":"2025-02-19T00:00:00Z"}],"has_more":true,"last_id":"a"}`,
 		"a": `{"data":[{"type":"model","id":"b","max_input_tokens":200000,"max_tokens":64000,"capabilities":{"image_input":{"supported":true},"thinking":{"supported":true},"batch":{"supported":true}}}],"has_more":true,"last_id":"b"}`,
-		"b": `{"data":[{"type":"model","id":"c","capabilities":{"image_input":{"supported":false}}}],"has_more":false,"last_id":"c"}`,
+		"b": `{"data":[{"type":"model","id":"c","capabilities":{"image_input":{"supported":false}}}],"has_more":true,"last_id":"c"}`,
+		"c": `{"data":[{"id":"d","display_name":7,"max_tokens":"many","capabilities":["vision"]},7],"has_more":false,"last_id":"d"}`,
 	})
 	got, err := p.Models(t.Context())
 	if err != nil {
@@ -66,12 +67,12 @@ func TestModelsComeInPages(t *testing.T) {
 		got[i].Raw = nil
 	}
 	base := catalog.Model{Kind: "chat", OwnedBy: "anthropic", Capabilities: []string{"completion", "tools"}}
-	a, b, c := base, base, base
+	a, b, c, d, none := base, base, base, base, base
 	a.ID, a.DisplayName, a.Created = "a", "A", time.Date(2025, 2, 19, 0, 0, 0, 0, time.UTC)
 	b.ID, b.ContextLength, b.MaxOutput = "b", 200_000, 64_000
 	b.Capabilities = []string{"completion", "tools", "vision", "thinking"}
-	c.ID = "c"
-	if want := []catalog.Model{a, b, c}; !reflect.DeepEqual(got, want) {
+	c.ID, d.ID = "c", "d"
+	if want := []catalog.Model{a, b, c, d, none}; !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", got, want)
 	}
 }

@@ -30,7 +30,9 @@ func (s *Sync) publish(ctx context.Context) {
 			level = slog.LevelDebug // whoever sets it up has not come to it
 		}
 		s.checkAt = now.Add(firstCheck)
-		s.report(ctx, level, "the catalog cannot be published, trying again", err)
+		if s.js.Conn().IsConnected() { // otherwise whoever made the connection says so
+			s.report(ctx, level, "the catalog cannot be published, trying again", err)
+		}
 		return
 	}
 	s.report(ctx, slog.LevelInfo, "the catalog cannot be published, trying again", nil)
@@ -110,14 +112,15 @@ func (s *Sync) closeStore() {
 	s.store = nil
 }
 
-// report logs a trouble when it begins or changes, and that it is over when
-// err is nil.
+// report logs a trouble when it begins or changes, and that a trouble that was
+// logged is over when err is nil.
 func (s *Sync) report(ctx context.Context, level slog.Level, trouble string, err error) {
 	last := s.failing[trouble]
 	switch {
 	case err == nil && last != "":
 		delete(s.failing, trouble)
 		s.log.Log(ctx, level, "over: "+trouble)
+	case !s.log.Enabled(ctx, level): // then its end is not to be told, either
 	case err != nil && err.Error() != last && !errors.Is(err, context.Canceled):
 		s.failing[trouble] = err.Error()
 		s.log.Log(ctx, level, trouble, slog.Any(logging.KeyError, err))

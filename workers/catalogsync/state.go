@@ -16,6 +16,11 @@ const (
 	maxAbsences = 3
 
 	maxErrorText = 300 // bytes
+
+	// The snapshot of all providers has to fit into its bucket. What is over
+	// these limits in one of them must not keep the others from being seen.
+	maxModels = 20_000 // of a provider
+	maxID     = 1 << 10
 )
 
 // errEmpty is a listing without models from a provider that had some. Such an
@@ -53,7 +58,7 @@ func merge(e sqlite.Entry, listed []catalog.Model, err error, now time.Time) sql
 	models := make([]sqlite.Record, 0, len(listed))
 	seen := make(map[string]bool, len(listed))
 	for _, m := range listed {
-		if m.ID == "" || seen[m.ID] {
+		if m.ID == "" || len(m.ID) > maxID || seen[m.ID] {
 			continue
 		}
 		seen[m.ID] = true
@@ -70,7 +75,7 @@ func merge(e sqlite.Entry, listed []catalog.Model, err error, now time.Time) sql
 			models = append(models, r)
 		}
 	}
-	e.Models = models
+	e.Models = models[:min(len(models), maxModels)]
 	e.Provider.Error, e.Provider.SyncedAt, e.Provider.Stale = "", now, false
 	return e
 }

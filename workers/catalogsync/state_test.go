@@ -91,6 +91,18 @@ func TestMergeRemovesAfterThreeAbsences(t *testing.T) {
 	}
 }
 
+func TestMergeKeepsAListWithinBounds(t *testing.T) {
+	var listed []catalog.Model
+	for i := range maxModels + 1 {
+		listed = append(listed, catalog.Model{ID: fmt.Sprint(i)})
+	}
+	e := merge(sqlite.Entry{}, listed, nil, at(1))
+	e = merge(e, append(models("new", strings.Repeat("x", maxID+1)), listed...), nil, at(2))
+	if len(e.Models) != maxModels || e.Models[0].ID != "new" || e.Models[1].ID != "0" {
+		t.Errorf("%d models are kept, the first ones are %.20s and %.20s", len(e.Models), e.Models[0].ID, e.Models[1].ID)
+	}
+}
+
 func TestDescribe(t *testing.T) {
 	tests := []struct {
 		name string

@@ -27,6 +27,10 @@ type Source struct {
 	// List returns all models of the provider. It must return soon after ctx
 	// is done. It leaves [catalog.Model]'s Provider and Seen alone.
 	List func(ctx context.Context) ([]catalog.Model, error)
+
+	// Optional says that nobody will miss the provider while it has not been
+	// there: it is looked for all the same.
+	Optional bool
 }
 
 // Options tune a [Sync]. The zero value is ready to use.
@@ -167,7 +171,7 @@ func (s *Sync) list(ctx context.Context, i int) listing {
 
 // take merges what a source has answered.
 func (s *Sync) take(l listing, now time.Time) {
-	before := s.entries[l.source].Provider
+	before, first := s.entries[l.source].Provider, !s.turns[l.source].heard
 	after := merge(s.entries[l.source], l.models, l.err, now)
 	s.entries[l.source] = after
 	s.turns[l.source].end(now, after.Provider.Error != "", s.opts.Interval)
@@ -177,12 +181,29 @@ func (s *Sync) take(l listing, now time.Time) {
 	if s.idle() {
 		s.commitAt = now
 	}
-	log := s.log.With(slog.String(logging.KeyProvider, before.Name), slog.Int(logging.KeyModels, len(after.Models)))
-	switch failed := after.Provider.Error; {
-	case failed != "" && failed != before.Error:
-		log.Warn("models cannot be listed, keeping the known ones", slog.String(logging.KeyError, failed))
-	case failed == "" && (before.Error != "" || before.SyncedAt.IsZero()):
+	if first || after.Provider.Error != before.Error {
+		s.tell(l.source)
+	}
+	if len(l.models) > maxModels {
+		s.log.Warn("the provider lists more models than are kept", slog.String(logging.KeyProvider, before.Name),
+			slog.Int(logging.KeyModels, len(l.models)), slog.Int("kept", maxModels))
+	}
+}
+
+// tell logs how the last listing of a source went.
+func (s *Sync) tell(source int) {
+	e := s.entries[source]
+	log := s.log.With(slog.String(logging.KeyProvider, e.Provider.Name), slog.Int(logging.KeyModels, len(e.Models)))
+	failed := slog.String(logging.KeyError, e.Provider.Error)
+	switch {
+	case e.Provider.Error == "":
 		log.Info("models listed")
+	case len(e.Models) > 0:
+		log.Warn("models cannot be listed, keeping the known ones", failed)
+	case s.sources[source].Optional:
+		log.Info("models cannot be listed yet, trying again", failed)
+	default:
+		log.Warn("models cannot be listed yet, trying again", failed)
 	}
 }
 

@@ -440,6 +440,67 @@ func TestSyncLogsATroubleOnce(t *testing.T) {
 }
 
 // A syncBuffer is a buffer that a logger of another goroutine writes to.
+// Whoever starts the program again must be told again, though nothing is new.
+func TestSyncLogsTheFirstListingOfEveryRun(t *testing.T) {
+	db := filepath.Join(t.TempDir(), "a.db")
+	js := withBucket(t)
+	good, bad := &upstream{name: "good", models: []string{"m1"}}, &upstream{name: "bad", err: errors.New("the key is wrong")}
+	for range 2 {
+		var out syncBuffer
+		_, stop := run(t, js, Options{Database: db, Logger: slog.New(slog.NewTextHandler(&out, nil))}, good, bad)
+		for _, want := range []string{`level=INFO msg="models listed"`, `level=WARN msg="models cannot be listed yet`} {
+			eventually(t, want, func() bool { return strings.Contains(out.String(), want) })
+		}
+		eventually(t, "store", func() bool { return strings.Contains(stored(t, db), "m1") })
+		stop()
+	}
+}
+
+func TestSyncLeavesItToOthersToSayThatThereIsNoConnection(t *testing.T) {
+	var out syncBuffer
+	js := withBucket(t)
+	s := New(js, nil, Options{Logger: slog.New(slog.NewTextHandler(&out, nil))})
+	js.Conn().Close()
+	s.publish(t.Context())
+	if out.String() != "" {
+		t.Errorf("without a connection it logged\n%s", out.String())
+	}
+}
+
+// The end of a trouble that nobody was told of is none.
+func TestSyncLogsNoEndWithoutABeginning(t *testing.T) {
+	var out syncBuffer
+	s := New(withBucket(t), nil, Options{Logger: slog.New(slog.NewTextHandler(&out, nil))})
+	s.report(t.Context(), slog.LevelDebug, "it rains", errors.New("a cloud"))
+	s.report(t.Context(), slog.LevelInfo, "it rains", nil)
+	if out.String() != "" {
+		t.Errorf("it logged\n%s", out.String())
+	}
+}
+
+func TestSyncDoesNotWarnOfAnOptionalProviderThatWasNeverThere(t *testing.T) {
+	var out syncBuffer
+	u := &upstream{name: "a", err: errors.New("connection refused")}
+	source := u.source()
+	source.Optional = true
+	s := New(withBucket(t), []Source{source}, Options{Logger: slog.New(slog.NewTextHandler(&out, nil))})
+	for _, step := range []struct {
+		err  error
+		want string
+	}{
+		{u.err, `level=INFO msg="models cannot be listed yet, trying again"`},
+		{nil, `level=INFO msg="models listed"`},
+		{u.err, `level=WARN msg="models cannot be listed, keeping the known ones"`},
+	} {
+		u.answer(step.err, "m1")
+		s.take(s.list(t.Context(), 0), time.Now())
+		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+		if got := lines[len(lines)-1]; !strings.Contains(got, step.want) {
+			t.Errorf("after %v it logged %s, want %s", step.err, got, step.want)
+		}
+	}
+}
+
 type syncBuffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer

@@ -6,13 +6,14 @@ import "time"
 type turn struct {
 	due      time.Time
 	running  bool
+	heard    bool // a listing has ended, be it well or badly
 	again    bool // asked for while it was running
 	failures int  // in a row
 }
 
 // end notes that a listing has ended, and plans the next.
 func (t *turn) end(now time.Time, failed bool, interval time.Duration) {
-	t.running = false
+	t.running, t.heard = false, true
 	wait := interval
 	if failed {
 		// The shift is bounded so that it cannot overflow.

@@ -78,9 +78,7 @@ func (p *Provider) Models(ctx context.Context) ([]catalog.Model, error) {
 	models := make([]catalog.Model, 0, len(list.Models))
 	for _, raw := range list.Models {
 		var t tag
-		if err := json.Unmarshal(raw, &t); err != nil {
-			return nil, fmt.Errorf("list models: %w", err)
-		}
+		_ = json.Unmarshal(raw, &t) // what is of another type than expected counts as not said
 		m := t.model()
 		m.Raw = raw
 		models = append(models, m)

@@ -49,7 +49,8 @@ func TestModels(t *testing.T) {
  "details":{"parent_model":"","format":"gguf","family":"llama","families":["llama"],"parameter_size":"3.2B","quantization_level":"Q4_K_M","context_length":131072,"embedding_length":3072},
  "capabilities":["completion","tools"]},
 {"name":"embedder:latest","model":"embedder:latest","capabilities":["embedding"]},
-{"name":"old-bert:latest","details":{"family":"nomic-bert","families":null}}]}`
+{"name":"old-bert:latest","details":{"family":"nomic-bert","families":null}},
+{"name":"odd:latest","size":"7 GB","details":[]}]}`
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		if q.URL.Path != "/api/tags" || q.Header.Get("Authorization") != "" {
 			t.Errorf("asked %s with %q", q.URL, q.Header.Get("Authorization"))
@@ -79,6 +80,7 @@ func TestModels(t *testing.T) {
 				ParameterSize: "3.2B", Quantization: "Q4_K_M", EmbeddingLength: 3072}},
 		{ID: "embedder:latest", Kind: "embedding", Capabilities: []string{"embedding"}},
 		{ID: "old-bert:latest", Kind: "embedding", Details: catalog.Details{Family: "nomic-bert"}},
+		{ID: "odd:latest", Kind: "chat"},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", got, want)

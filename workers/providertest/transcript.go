@@ -12,6 +12,7 @@ type transcript struct {
 	request    string // for the model "asked", streamed or not as the answer is
 	media      string // of a streamed answer
 	stream     []string
+	opening    int // frames of stream in which there is no content yet
 	whole      string
 	refusal    string   // an error body; %s is the message
 	broken     string   // a frame that reports a failure
@@ -42,6 +43,7 @@ var transcripts = map[string]transcript{
 			`data: {"id":"c1","object":"chat.completion.chunk","created":7,"model":"m1","choices":[],"usage":{"prompt_tokens":11,"completion_tokens":4,"total_tokens":15}}` + "\n\n",
 			"data: [DONE]\n\n",
 		},
+		opening: 2,
 		whole: ` {"id":"c1","object":"chat.completion","created":7,"model":"m1","x_unknown":1.0,
  "choices":[{"index":0,"message":{"role":"assistant","content":"Hé, <world> & all."},"finish_reason":"stop"}],
  "usage":{"prompt_tokens":11,"completion_tokens":4,"total_tokens":15}}` + "\n",
@@ -65,6 +67,7 @@ var transcripts = map[string]transcript{
 			"event: message_delta\n" + `data: {"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":4}}` + "\n\n",
 			"event: message_stop\n" + `data: {"type":"message_stop"}` + "\n\n",
 		},
+		opening: 1,
 		whole: ` {"id":"c1","type":"message","role":"assistant","model":"m1","x_unknown":1.0,
  "content":[{"type":"text","text":"Hé, <world> & all."}],"stop_reason":"end_turn","stop_sequence":null,
  "usage":{"input_tokens":11,"output_tokens":4}}` + "\n",

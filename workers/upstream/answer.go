@@ -88,7 +88,8 @@ func (x *exchange) wholeEvents(operation string) llm.Stream {
 // that could be understood.
 func (x *exchange) pieces(operation string) iter.Seq2[Piece, error] {
 	return func(yield func(Piece, error) bool) {
-		defer x.close()
+		release := x.close
+		defer func() { release() }()
 		decoder := x.client.dialect.Decoder(operation)
 		var last Piece // a frame whose end is missing
 		x.said = time.Now()
@@ -107,7 +108,7 @@ func (x *exchange) pieces(operation string) iter.Seq2[Piece, error] {
 			}
 			if finished(events) {
 				if yield(Piece{Raw: f.Raw, Events: events}, nil) {
-					x.drain()
+					release = x.drain
 				}
 				return
 			}

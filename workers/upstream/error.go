@@ -93,6 +93,9 @@ func (x *exchange) refusal(native bool) error {
 	}
 	e := x.client.dialect.Error(status, body)
 	e.RetryAfter = cmp.Or(retryAfter(x.response.Header, time.Now()), e.RetryAfter)
+	if e.Code == llm.CodeRateLimited && e.RetryAfter == 0 {
+		e.RetryAfter = untilReset(x.response.Header, time.Now())
+	}
 	if native && x.client.showable(e, status, body) {
 		e.Status, e.Body = status, body
 	}

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -19,8 +20,10 @@ import (
 // An exchange is one request and its answer. It is for one goroutine.
 type exchange struct {
 	client   *Client
-	ctx      context.Context // ends with the exchange, or when the upstream is silent for too long
+	caller   context.Context
+	ctx      context.Context // ends with the exchange, with the caller's, or when the upstream is silent for too long
 	cancel   context.CancelCauseFunc
+	detach   func() bool // from the caller's context
 	watchdog *time.Timer
 	wait     func(time.Duration) error
 
@@ -34,8 +37,9 @@ type exchange struct {
 }
 
 func newExchange(ctx context.Context, c *Client, wait func(time.Duration) error) *exchange {
-	x := &exchange{client: c, wait: wait}
-	x.ctx, x.cancel = context.WithCancelCause(ctx)
+	x := &exchange{client: c, caller: ctx, wait: wait}
+	x.ctx, x.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	x.detach = context.AfterFunc(ctx, func() { x.cancel(context.Cause(ctx)) })
 	return x
 }
 
@@ -59,7 +63,7 @@ func (x *exchange) roundTrip(req *http.Request) error {
 
 // cause is why the exchange is over; nil while it is not.
 func (x *exchange) cause() error {
-	cause := context.Cause(x.ctx)
+	cause := cmp.Or(context.Cause(x.ctx), context.Cause(x.caller))
 	if errors.Is(cause, errSilent) {
 		return silent(x.silence)
 	}
@@ -69,6 +73,7 @@ func (x *exchange) cause() error {
 // close releases the connection, or breaks it off where the answer was not
 // read to its end. It can be called more than once.
 func (x *exchange) close() {
+	x.detach()
 	x.cancel(nil)
 	if x.watchdog != nil {
 		x.watchdog.Stop()
@@ -156,20 +161,20 @@ func (x *exchange) readAll() ([]byte, error) {
 	return body.Bytes(), err
 }
 
-// drain reads what little follows the end of an answer, so that the connection
-// can be used again, and the upstream does not take the call for cancelled.
+// drain closes after what little follows the end of an answer, so that the
+// connection can be used again, and the upstream does not take the call for
+// cancelled. Nobody waits for that, nor ends it by leaving: the answer is
+// complete.
 func (x *exchange) drain() {
-	x.silence = drainTimeout
-	rest := make([]byte, 4<<10)
-	began := time.Now()
-	for read := 0; read < maxDrain && time.Since(began) < drainTimeout; {
-		n, err := x.Read(rest)
-		if err != nil {
-			return
-		}
-		read += n
-		x.silence = drainTimeout
+	if x.eof || !x.detach() {
+		x.close()
+		return
 	}
+	x.watchdog.Reset(drainTimeout)
+	go func() {
+		defer x.close()
+		_, _ = io.CopyN(io.Discard, x.response.Body, maxDrain) // whatever comes, it is over
+	}()
 }
 
 // explain makes of an error that ended the answer what the client is told.

@@ -3,6 +3,7 @@ package upstream
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -22,6 +23,23 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 		return min(max(at.Sub(now), 0), maxRetryAfter)
 	}
 	return 0
+}
+
+// untilReset reads when the limits are over of which nothing is left; zero
+// where no header says so.
+func untilReset(h http.Header, now time.Time) time.Duration {
+	var wait time.Duration
+	for name := range h {
+		if !strings.Contains(name, "Ratelimit") || h.Get(strings.Replace(name, "Reset", "Remaining", 1)) != "0" {
+			continue
+		}
+		if d, err := time.ParseDuration(h.Get(name)); err == nil {
+			wait = max(wait, d)
+		} else if at, err := time.Parse(time.RFC3339, h.Get(name)); err == nil {
+			wait = max(wait, at.Sub(now))
+		}
+	}
+	return min(wait, maxRetryAfter)
 }
 
 func number(text string, unit time.Duration) (time.Duration, bool) {

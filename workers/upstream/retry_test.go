@@ -41,3 +41,34 @@ func TestRetryAfter(t *testing.T) {
 		})
 	}
 }
+
+func TestUntilReset(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	tests := []struct {
+		name   string
+		header map[string]string
+		want   time.Duration
+	}{
+		{"no header", nil, 0},
+		{"a limit of which something is left", map[string]string{"x-ratelimit-remaining-tokens": "7", "x-ratelimit-reset-tokens": "1s"}, 0},
+		{"the limits of OpenAI", map[string]string{
+			"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6m0s",
+			"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "20ms",
+		}, 6 * time.Minute},
+		{"those of Anthropic", map[string]string{
+			"anthropic-ratelimit-input-tokens-remaining": "0", "anthropic-ratelimit-input-tokens-reset": "2026-01-02T03:04:15Z",
+		}, 10 * time.Second},
+		{"in the past", map[string]string{"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "-1s"}, 0},
+		{"far away", map[string]string{"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "99h"}, time.Hour},
+		{"nonsense", map[string]string{"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1741305600000"}, 0},
+	}
+	for _, tt := range tests {
+		h := http.Header{}
+		for name, value := range tt.header {
+			h.Set(name, value)
+		}
+		if got := untilReset(h, now); got != tt.want {
+			t.Errorf("%s: got %v want %v", tt.name, got, tt.want)
+		}
+	}
+}

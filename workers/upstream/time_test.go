@@ -167,9 +167,10 @@ func TestAnAnswerDoesNotWaitForWhatFollowsIt(t *testing.T) {
 		if err := ask(c, true); err != nil {
 			t.Errorf("error is %v want none", err)
 		}
-		if got := time.Since(began); got != drainTimeout {
-			t.Errorf("it took %v want %v", got, drainTimeout)
+		if got := time.Since(began); got != 0 {
+			t.Errorf("it took %v", got)
 		}
+		time.Sleep(2 * drainTimeout) // by then the connection is given up
 	})
 }
 
