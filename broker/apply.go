@@ -1,10 +1,12 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -64,10 +66,17 @@ func applyStream(ctx context.Context, js jetstream.JetStream, want jetstream.Str
 		return false, err
 	}
 	have := s.CachedInfo().Config
+	for _, subject := range have.Subjects {
+		if !strings.HasPrefix(subject, "allama.") && subject != want.Name { // its name is the default
+			return false, fmt.Errorf("a stream of that name stores %s, so it is not allama's: use another NATS account", subject)
+		}
+	}
 	next := have
 	next.Description, next.Subjects = want.Description, want.Subjects
 	next.MaxMsgs, next.MaxBytes, next.MaxAge = want.MaxMsgs, want.MaxBytes, want.MaxAge
 	next.Discard, next.Duplicates = want.Discard, want.Duplicates
+	next.MaxMsgsPerSubject = cmp.Or(want.MaxMsgsPerSubject, unlimited)
+	next.DiscardNewPerSubject = want.DiscardNewPerSubject
 	if reflect.DeepEqual(have, next) {
 		return false, nil
 	}

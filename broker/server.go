@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"time"
@@ -41,13 +42,14 @@ type Server struct {
 	nats    *server.Server
 	cfg     Config
 	fatal   <-chan string
-	scratch string // a folder to remove at the end; empty when there is a store
+	scratch string    // a folder to remove at the end; empty when there is a store
+	store   io.Closer // of the lock on the store; nil when there is none
 }
 
 // Start starts a server and returns when it can be connected to. It fails when
 // cfg is not valid, when the address is taken, and when the store cannot be
-// used. Whoever starts a server must also call [Server.Run]. A nil logger
-// discards.
+// used or is another server's. Whoever starts a server must also call
+// [Server.Run]. A nil logger discards.
 func Start(cfg Config, log *slog.Logger) (*Server, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -59,10 +61,13 @@ func Start(cfg Config, log *slog.Logger) (*Server, error) {
 	s := &Server{cfg: cfg}
 	if opts.StoreDir == "" {
 		// JetStream wants a folder even if every stream is kept in memory.
-		if s.scratch, err = os.MkdirTemp("", "allama-nats-"); err != nil {
-			return nil, fmt.Errorf("start NATS: %w", err)
-		}
+		s.scratch, err = os.MkdirTemp("", "allama-nats-")
 		opts.StoreDir = s.scratch
+	} else {
+		s.store, err = lock(opts.StoreDir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("start NATS: %w", err)
 	}
 	if s.nats, err = server.NewServer(opts); err != nil {
 		return nil, errors.Join(fmt.Errorf("start NATS: %w", err), s.clean())
@@ -120,8 +125,8 @@ func (s *Server) shutdown() {
 }
 
 func (s *Server) clean() error {
-	if s.scratch == "" {
-		return nil
+	if s.store != nil {
+		return s.store.Close()
 	}
 	return os.RemoveAll(s.scratch)
 }

@@ -145,6 +145,32 @@ func TestServerKeepsItsStoreOverARestart(t *testing.T) {
 	}
 }
 
+func TestAStoreHasOneServer(t *testing.T) {
+	cfg := Config{StoreDir: t.TempDir()}
+	first, err := Start(cfg, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if second, err := Start(cfg, nil); err == nil {
+		t.Error("a second server uses the same store")
+		second.shutdown()
+	} else if !strings.Contains(err.Error(), cfg.StoreDir) {
+		t.Errorf("Start = %v, want an error that names the store", err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := first.Run(ended); err != nil {
+		t.Fatal(err)
+	}
+	third, err := Start(cfg, nil)
+	if err != nil {
+		t.Fatalf("Start once the first has ended = %v", err)
+	}
+	if err := third.Run(ended); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestRunReportsAServerThatStopsByItself(t *testing.T) {
 	s, err := Start(Config{}, nil)
 	if err != nil {

@@ -54,11 +54,15 @@ func (t Topology) streams() []jetstream.StreamConfig {
 		Subjects:    []string{bus.SubjectJobs("") + "*"},
 		Retention:   jetstream.WorkQueuePolicy,
 		Storage:     storage(t.Memory || t.MemoryJobs),
-		MaxMsgs:     10_000,
+		MaxMsgs:     100_000,
 		MaxBytes:    256 * mib,
 		MaxAge:      time.Hour,
 		Discard:     jetstream.DiscardNew,
 		Duplicates:  2 * time.Minute,
+
+		// Per provider, so that a full queue leaves room for the others'.
+		MaxMsgsPerSubject:    10_000,
+		DiscardNewPerSubject: true,
 	}, {
 		Name:        bus.StreamUsage,
 		Description: "one event per attempt at a call",

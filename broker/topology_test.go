@@ -117,7 +117,7 @@ func TestJobsRefusesRatherThanForgets(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := s.CachedInfo().Config
-	if got.Retention != jetstream.WorkQueuePolicy || got.Discard != jetstream.DiscardNew || got.MaxMsgs != 10_000 ||
+	if got.Retention != jetstream.WorkQueuePolicy || got.Discard != jetstream.DiscardNew || got.MaxMsgs != 100_000 || got.MaxMsgsPerSubject != 10_000 ||
 		got.MaxBytes != 256<<20 || got.MaxAge != time.Hour || got.Duplicates != 2*time.Minute || !slices.Equal(got.Subjects, []string{"allama.jobs.*"}) {
 		t.Errorf("JOBS = %+v", got)
 	}

@@ -120,6 +120,7 @@ func echo(ctx context.Context, j *bus.Job, r *bus.Reply) bus.End {
 }
 
 func TestCallIsAnswered(t *testing.T) {
+	t.Parallel()
 	large := make([]byte, 3<<20)
 	if _, err := rand.Read(large); err != nil {
 		t.Fatal(err)
@@ -155,6 +156,7 @@ func TestCallIsAnswered(t *testing.T) {
 }
 
 func TestManyStreamsKeepApart(t *testing.T) {
+	t.Parallel()
 	const calls, chunks = 200, 50
 	s := start(t)
 	o := newOwner(t, bustest.Connect(t, s), bus.OwnerOptions{})
@@ -187,6 +189,7 @@ func TestManyStreamsKeepApart(t *testing.T) {
 
 // A slow client slows its own upstream down, and nobody's memory grows.
 func TestWindowStopsAFastWorker(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	o := newOwner(t, bustest.Connect(t, s), bus.OwnerOptions{})
 	var written atomic.Int64
@@ -232,6 +235,7 @@ func TestWindowStopsAFastWorker(t *testing.T) {
 }
 
 func TestClientLeaves(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name   string
 		events int // read before leaving
@@ -286,6 +290,7 @@ func TestClientLeaves(t *testing.T) {
 }
 
 func TestQueuedJobOfGoneClientIsNotRun(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	o := newOwner(t, bustest.Connect(t, s), bus.OwnerOptions{})
 	ctx, leave := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -310,6 +315,7 @@ func TestQueuedJobOfGoneClientIsNotRun(t *testing.T) {
 
 // A dead owner's jobs are thrown away: nobody answers the hello.
 func TestJobOfDeadOwnerIsNotRun(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	dead := bustest.Connect(t, s)
 	o, err := bus.NewOwner(dead, bus.OwnerOptions{Timing: fast})
@@ -342,6 +348,7 @@ func TestJobOfDeadOwnerIsNotRun(t *testing.T) {
 // A worker whose connection breaks is lost: before content was delivered
 // another one takes over, afterwards the call fails.
 func TestWorkerIsLost(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name      string
 		commit    bool
@@ -406,6 +413,7 @@ func TestWorkerIsLost(t *testing.T) {
 }
 
 func TestHandlerPanicFailsItsCallOnly(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	o := newOwner(t, bustest.Connect(t, s), bus.OwnerOptions{})
 	newWorker(t, bustest.Connect(t, s), bus.WorkerOptions{}, func(ctx context.Context, j *bus.Job, r *bus.Reply) bus.End {
@@ -424,6 +432,7 @@ func TestHandlerPanicFailsItsCallOnly(t *testing.T) {
 
 // A handler that is stuck gives no signs of life, and is given up.
 func TestStuckHandlerIsGivenUp(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	o := newOwner(t, bustest.Connect(t, s), bus.OwnerOptions{MaxAttempts: 1})
 	release := make(chan struct{})
@@ -440,6 +449,7 @@ func TestStuckHandlerIsGivenUp(t *testing.T) {
 }
 
 func TestWaitingHandlerIsNotGivenUp(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	o := newOwner(t, bustest.Connect(t, s), bus.OwnerOptions{})
 	newWorker(t, bustest.Connect(t, s), bus.WorkerOptions{Stall: 100 * time.Millisecond}, func(ctx context.Context, j *bus.Job, r *bus.Reply) bus.End {
@@ -453,6 +463,7 @@ func TestWaitingHandlerIsNotGivenUp(t *testing.T) {
 }
 
 func TestDeadline(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	o := newOwner(t, bustest.Connect(t, s), bus.OwnerOptions{})
 	stopped := make(chan struct{})
@@ -478,6 +489,7 @@ func TestDeadline(t *testing.T) {
 }
 
 func TestNoWorker(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	o := newOwner(t, bustest.Connect(t, s), bus.OwnerOptions{})
 	a := call(t.Context(), o, job(nil)) // fails once it is known that there is none
@@ -501,6 +513,7 @@ func TestNoWorker(t *testing.T) {
 // A worker that has no queue to take jobs from is as good as none: calls must
 // not wait for it.
 func TestWorkerWithoutAQueueDoesNotCount(t *testing.T) {
+	t.Parallel()
 	s := bustest.Start(t, ackWait) // no queue at all
 	o := newOwner(t, bustest.Connect(t, s), bus.OwnerOptions{})
 	newWorker(t, bustest.Connect(t, s), bus.WorkerOptions{}, echo)
@@ -520,6 +533,7 @@ func TestWorkerWithoutAQueueDoesNotCount(t *testing.T) {
 // Where the stream is set up a moment after the first call, that call must not
 // wait for longer than needed.
 func TestCallBeforeTheStream(t *testing.T) {
+	t.Parallel()
 	s := bustest.Serve(t)
 	slow := fast
 	slow.Publish, slow.Outage, slow.Absent = 10*time.Second, 20*time.Second, time.Minute
@@ -538,6 +552,7 @@ func TestCallBeforeTheStream(t *testing.T) {
 
 // A worker that stops lets its calls end, and takes no new ones.
 func TestWorkerDrains(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	o := newOwner(t, bustest.Connect(t, s), bus.OwnerOptions{})
 	began, finish := make(chan struct{}), make(chan struct{})
@@ -567,6 +582,7 @@ func TestWorkerDrains(t *testing.T) {
 }
 
 func TestDrainIsCutOffAfterItsGrace(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	o := newOwner(t, bustest.Connect(t, s), bus.OwnerOptions{})
 	began := make(chan struct{})

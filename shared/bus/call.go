@@ -23,9 +23,11 @@ type Call struct {
 	recv         receiver
 	queue        [][]byte // records that wait for the client
 	err          *llm.Error
-	stored       bool // JetStream has the job
+	stored       bool // JetStream has the job's last publication
+	queued       bool // it has, or had, one of them
 	publications int
-	published    time.Time     // the last publication
+	published    time.Time     // when the job was last sent to JetStream
+	anew         time.Time     // when its last publication was first sent
 	patience     time.Duration // how long to wait for a worker before the next one
 	began        time.Time
 	leased       time.Time // the first lease
@@ -40,7 +42,7 @@ type Batch struct {
 
 func newCall(o *Owner, j Job, now time.Time) *Call {
 	return &Call{
-		owner: o, job: j, wake: make(chan struct{}, 1), began: now,
+		owner: o, job: j, wake: make(chan struct{}, 1), began: now, anew: now,
 		patience: 2 * o.options.Timing.Outage,
 		recv:     receiver{timing: o.options.Timing, maxAttempts: o.options.MaxAttempts, deadline: j.Deadline},
 	}
@@ -72,8 +74,8 @@ func (c *Call) Batches(ctx context.Context) iter.Seq2[Batch, error] {
 					return
 				}
 			}
-			if isLast(b) {
-				c.finish(attempt)
+			if isLast(b) && !c.finish(attempt) {
+				continue // another attempt has taken over
 			}
 			if !yield(b, nil) || isLast(b) {
 				return
@@ -136,13 +138,15 @@ func (c *Call) Close() {
 }
 
 // finish takes note that the attempt has come to its end, so that nothing is
-// left to cancel.
-func (c *Call) finish(attempt int) {
+// left to cancel. It reports false where another one has taken over.
+func (c *Call) finish(attempt int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if int(c.recv.fence) == attempt {
-		c.recv.done = true
+	if int(c.recv.fence) != attempt {
+		return false
 	}
+	c.recv.done = true
+	return true
 }
 
 // wait returns what is ready for the client, and of which attempt it is.
@@ -218,7 +222,7 @@ func (c *Call) onStored(data []byte) {
 	}
 	if ack.Error == nil {
 		c.mu.Lock()
-		c.stored = true
+		c.stored, c.queued = true, true
 		c.mu.Unlock()
 		return
 	}
@@ -226,8 +230,10 @@ func (c *Call) onStored(data []byte) {
 		slog.Int("code", ack.Error.Code), slog.String("error", ack.Error.Description))
 	c.mu.Lock()
 	waiting := c.recv.fence == 0
+	c.stored = c.queued && waiting // there is no room for another copy, but the one before is there
+	queued := c.queued
 	c.mu.Unlock()
-	if waiting {
+	if waiting && !queued {
 		c.fail(errFull)
 	}
 }
@@ -269,6 +275,7 @@ func (c *Call) onNumbered(m *nats.Msg) {
 		return
 	}
 	var answer []byte
+	gap := c.recv.gapSince
 	switch msg.kind {
 	case kindPacket:
 		c.queue = append(c.queue, c.recv.packet(msg.n, msg.body, now)...)
@@ -281,7 +288,9 @@ func (c *Call) onNumbered(m *nats.Msg) {
 	if answer == nil && m.Reply != "" {
 		answer = numbered{kind: kindAck, fence: msg.fence, n: c.recv.acknowledge(len(c.queue))}.encode()
 	}
-	missing, want := c.recv.missing(), c.recv.want
+	// A gap is asked for as it opens, and then by the ticks: what comes back is
+	// all that the worker has kept.
+	missing, want := c.recv.missing() && !c.recv.gapSince.Equal(gap), c.recv.want
 	c.mu.Unlock()
 	if m.Reply != "" {
 		c.owner.send(m.Reply, answer)

@@ -18,6 +18,10 @@ type Server struct {
 	Cert, Key   string // paths of the client's certificate and key, both or neither
 }
 
+// writeTimeout is how long a server may read nothing. Whoever writes to it
+// meanwhile holds the connection's lock, so that no ping is missed either.
+const writeTimeout = 5 * time.Second
+
 // Connect connects a part of allama to the bus. The connection looks after
 // itself: it is there as soon as the server is, now or later, and comes back
 // whenever it breaks.
@@ -28,6 +32,7 @@ func Connect(s Server, name string, log *slog.Logger, more ...nats.Option) (*nat
 	options := []nats.Option{
 		nats.Name("allama " + name),
 		nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2),
+		nats.FlusherTimeout(writeTimeout),
 		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
 		nats.ReconnectWait(250 * time.Millisecond), nats.ReconnectJitter(250*time.Millisecond, 500*time.Millisecond),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {

@@ -3,10 +3,13 @@ package bus
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -19,34 +22,39 @@ const (
 // It never pulls more than there are free slots, so no job waits here while
 // another worker is free.
 func (w *Worker) fetch(ctx, jobs context.Context) {
-	var consumer jetstream.Consumer
-	for w.reserve(ctx) {
+	p := puller{worker: w, inbox: w.nc.NewInbox()}
+	var err error
+	if p.sub, err = w.nc.SubscribeSync(p.inbox + ".*"); err != nil {
+		w.log.Error("subscribe to jobs", slog.Any("error", err))
+		return
+	}
+	defer p.close()
+	defer context.AfterFunc(ctx, p.drain)()
+	for attached := false; w.reserve(ctx); {
 		free := cap(w.slots) - len(w.slots) + 1 // the one that is reserved here is free, too
 		w.release()
-		if consumer == nil {
-			if consumer = w.consumer(ctx); consumer == nil {
-				return
-			}
+		if !attached && !w.attach(ctx) {
+			return
 		}
-		if err := w.pull(ctx, jobs, consumer, free); err != nil {
+		err := p.pull(ctx, jobs, free)
+		if attached = err == nil; !attached { // the queue may have been made anew
 			w.log.Debug("pull", slog.Any("error", err))
-			consumer = nil // it may have been made anew
 			pause(ctx, w.options.Timing.Heartbeat/4)
 		}
 	}
 }
 
-// consumer looks the provider's consumer up, until it is there.
-func (w *Worker) consumer(ctx context.Context) jetstream.Consumer {
+// attach waits until the provider's queue is there.
+func (w *Worker) attach(ctx context.Context) bool {
 	for warned := false; ; {
-		c, err := w.js.Consumer(ctx, StreamJobs, Consumer(w.provider))
+		_, err := w.js.Consumer(ctx, StreamJobs, Consumer(w.provider))
 		if err == nil {
 			w.attached.Store(true)
 			w.present(false)
-			return c
+			return true
 		}
 		if ctx.Err() != nil {
-			return nil
+			return false
 		}
 		unknown := errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound)
 		if unknown {
@@ -60,29 +68,102 @@ func (w *Worker) consumer(ctx context.Context) jetstream.Consumer {
 	}
 }
 
-// pull takes up to n jobs, as they come.
-func (w *Worker) pull(ctx, jobs context.Context, c jetstream.Consumer, n int) error {
-	stand, cancel := context.WithTimeout(ctx, fetchWait)
-	defer cancel()
-	batch, err := c.Fetch(n, jetstream.FetchContext(stand), jetstream.FetchHeartbeat(fetchWait/5))
-	if err != nil {
+// A puller asks the queue for jobs. It has one subscription for all its pulls:
+// a job that comes late, after its pull was given up or when the worker stops,
+// is not lost until the queue takes the worker for dead.
+type puller struct {
+	worker *Worker
+	inbox  string
+	sub    *nats.Subscription
+	pulls  int
+	late   []*nats.Msg // came when no more were to be started
+}
+
+// pull takes n jobs, or as many as come while it stands.
+func (p *puller) pull(ctx, jobs context.Context, n int) error {
+	w := p.worker
+	p.pulls++
+	inbox := p.inbox + "." + strconv.Itoa(p.pulls)
+	ask := fmt.Appendf(nil, `{"batch":%d,"expires":%d,"idle_heartbeat":%d}`, n, fetchWait, fetchWait/5)
+	if err := w.nc.PublishRequest(subjectNext(w.provider), inbox, ask); err != nil {
 		return err
 	}
-	for m := range batch.Messages() {
-		if !w.reserve(ctx) {
-			w.settle(m.Nak)
+	for taken := 0; taken < n; {
+		m, err := p.sub.NextMsg(2 * fetchWait / 5)
+		if err != nil {
+			return err
+		}
+		if status := m.Header.Get("Status"); status != "" {
+			if m.Subject == inbox && status != statusAlive {
+				return pullEnded(status)
+			}
 			continue
 		}
-		w.running.Go(func() {
-			defer w.release()
-			w.take(jobs, m)
-		})
+		if m.Subject == inbox {
+			taken++
+		}
+		p.start(ctx, jobs, m)
 	}
-	err = batch.Error()
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+	return nil
+}
+
+// start starts a job, if there is a slot for it; a pull that was given up may
+// have brought one more than asked for.
+func (p *puller) start(ctx, jobs context.Context, m *nats.Msg) {
+	w := p.worker
+	if ctx.Err() != nil {
+		p.late = append(p.late, m)
+		return
+	}
+	select {
+	case w.slots <- struct{}{}:
+	default:
+		w.settle(func(o ...nats.AckOpt) error { return m.NakWithDelay(w.options.Timing.Heartbeat, o...) })
+		return
+	}
+	w.running.Go(func() {
+		defer w.release()
+		w.take(jobs, m)
+	})
+}
+
+// What the queue says about a pull.
+const (
+	statusAlive    = "100"
+	statusExpired  = "408"
+	statusNotFound = "404"
+)
+
+// pullEnded returns why a pull has ended before its time.
+func pullEnded(status string) error {
+	if status == statusExpired || status == statusNotFound {
 		return nil
 	}
-	return err
+	return errors.New("the pull has ended with status " + status)
+}
+
+// drain ends the subscription once everything on its way has come.
+func (p *puller) drain() {
+	if err := p.sub.Drain(); err != nil {
+		p.worker.log.Debug("drain jobs", slog.Any("error", err))
+	}
+}
+
+// close gives back what was not started, when nothing can come here any more:
+// sooner, the same pull would get it again.
+func (p *puller) close() {
+	for {
+		m, err := p.sub.NextMsg(p.worker.options.Timing.Hello)
+		if err != nil {
+			break
+		}
+		if m.Header.Get("Status") == "" {
+			p.late = append(p.late, m)
+		}
+	}
+	for _, m := range p.late {
+		p.worker.settle(m.Nak)
+	}
 }
 
 func (w *Worker) reserve(ctx context.Context) bool {
@@ -101,15 +182,15 @@ func (w *Worker) release() { <-w.slots }
 
 // settle tells JetStream what became of a job. When that does not arrive the
 // job comes again, and its owner denies it.
-func (w *Worker) settle(how func() error) {
+func (w *Worker) settle(how func(...nats.AckOpt) error) {
 	if err := how(); err != nil {
 		w.log.Debug("settle job", slog.Any("error", err))
 	}
 }
 
 // take performs one job, or finds out that it must not be performed.
-func (w *Worker) take(ctx context.Context, m jetstream.Msg) {
-	job, owner, held, err := parseJob(w.provider, m.Headers(), m.Data())
+func (w *Worker) take(ctx context.Context, m *nats.Msg) {
+	job, owner, held, err := parseJob(w.provider, m.Header, m.Data)
 	if err != nil {
 		w.log.Error("job thrown away", slog.Any("error", err))
 		w.settle(m.Term)
@@ -133,12 +214,23 @@ func (w *Worker) take(ctx context.Context, m jetstream.Msg) {
 		w.log.Debug("job not run", slog.String("request", job.Request), slog.Any("reason", err))
 		w.settle(m.Term)
 	case unanswered:
-		w.settle(m.Nak)
+		w.giveBack(m, delivery)
 	}
 }
 
+// giveBack lets another worker try. The last delivery before the job would be
+// buried is not given back: a silent owner is not the job's fault, and one that
+// still waits publishes it anew.
+func (w *Worker) giveBack(m *nats.Msg, delivery uint64) {
+	if delivery >= maxDelivery {
+		w.settle(m.Term)
+		return
+	}
+	w.settle(m.Nak)
+}
+
 // bury puts a job aside that no worker survives.
-func (w *Worker) bury(job *Job, m jetstream.Msg) {
+func (w *Worker) bury(job *Job, m *nats.Msg) {
 	w.log.Error("job given up: it was delivered too often", slog.String("request", job.Request))
 	dead := job.message("", 0)
 	dead.Subject = SubjectDLQ(w.provider)

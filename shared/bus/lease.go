@@ -23,7 +23,7 @@ func (r *Reply) lease(delivery uint64, held int) (fate, error) {
 	w := r.worker
 	r.send.expect = time.Now().Add(w.options.Stall)
 	h := hello{Version: Version, Attempt: r.attempt, Worker: w.id, Delivery: delivery}
-	m, err := r.ask(encodeJSON(kindHello, h))
+	m, err := r.greet(encodeJSON(kindHello, h))
 	switch {
 	case errors.Is(err, errNoOwner):
 		return refused, err
@@ -52,8 +52,24 @@ func (r *Reply) lease(delivery uint64, held int) (fate, error) {
 	return leased, nil
 }
 
+// greet says hello. An owner that is slow to answer may have granted the lease
+// already, so it is asked again as the same attempt before the job is given
+// back.
+func (r *Reply) greet(hello []byte) (m *nats.Msg, err error) {
+	for range 3 {
+		if m, err = r.ask(hello); err == nil || errors.Is(err, errNoOwner) {
+			return m, err
+		}
+	}
+	return nil, err
+}
+
 // ask sends a request to the owner and waits for its answer.
 func (r *Reply) ask(data []byte) (*nats.Msg, error) {
+	select {
+	case <-r.answers: // too late, to what was asked before
+	default:
+	}
 	r.worker.request(r.subject, r.attempt, data)
 	t := time.NewTimer(r.worker.options.Timing.Hello)
 	defer t.Stop()

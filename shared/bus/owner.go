@@ -31,10 +31,13 @@ type Owner struct {
 	log      *slog.Logger
 	subs     []*nats.Subscription
 	presence presenceTable
+	ticked   time.Time // the last tick; only Run uses it
 
 	mu    sync.Mutex
 	calls map[string]*Call
 	link  link
+
+	stopped bool // nobody looks after calls any more
 }
 
 // NewOwner subscribes to answers and to the presence of workers. [Owner.Run]
@@ -82,11 +85,28 @@ func (o *Owner) Run(ctx context.Context) error {
 		case status := <-changes:
 			o.setLink(status == nats.CONNECTED, time.Now())
 		case now := <-tick.C:
-			link := o.linkState()
-			for _, c := range o.open() {
-				c.tick(now, link)
-			}
+			o.tick(now)
 		}
+	}
+}
+
+// tick looks after the calls. Where ticks have failed to come, the process
+// stood still, and what others said meanwhile is still to be read.
+func (o *Owner) tick(now time.Time) {
+	o.setLink(o.nc.IsConnected(), now) // a change of status may have been missed
+	calls := o.open()
+	if !o.ticked.IsZero() && now.Sub(o.ticked) > o.options.Timing.Lost/2 {
+		o.mu.Lock()
+		o.link.since = now
+		o.mu.Unlock()
+		for _, c := range calls {
+			c.woke(now)
+		}
+	}
+	o.ticked = now
+	link := o.linkState()
+	for _, c := range calls {
+		c.tick(now, link)
 	}
 }
 
@@ -103,9 +123,9 @@ func (o *Owner) Call(j Job) (*Call, error) {
 		return nil, errNoWorker(j.Provider)
 	}
 	c := newCall(o, j, now)
-	o.mu.Lock()
-	o.calls[j.Request] = c
-	o.mu.Unlock()
+	if !o.remember(c) {
+		return nil, errStopped
+	}
 	c.publish(now)
 	return c, nil
 }
@@ -151,6 +171,16 @@ func (o *Owner) open() []*Call {
 	return calls
 }
 
+// remember reports false where the owner has stopped.
+func (o *Owner) remember(c *Call) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.stopped {
+		o.calls[c.job.Request] = c
+	}
+	return !o.stopped
+}
+
 func (o *Owner) forget(c *Call) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -159,6 +189,9 @@ func (o *Owner) forget(c *Call) {
 
 func (o *Owner) close() {
 	o.options.Local.remove(o)
+	o.mu.Lock()
+	o.stopped = true
+	o.mu.Unlock()
 	for _, c := range o.open() {
 		c.fail(errStopped)
 	}

@@ -23,6 +23,7 @@ type presenceTable struct {
 
 	mu   sync.Mutex
 	seen map[string]map[string]time.Time // by provider's token and worker
+	left map[string]time.Time            // by provider's token: when a worker has last left
 }
 
 func (t *presenceTable) receive(m *nats.Msg) {
@@ -40,6 +41,10 @@ func (t *presenceTable) note(provider, worker string, p presence, now time.Time)
 	workers := t.seen[provider]
 	if p.Leaving {
 		delete(workers, worker)
+		if t.left == nil {
+			t.left = map[string]time.Time{}
+		}
+		t.left[provider] = now
 		return
 	}
 	if workers == nil {
@@ -66,7 +71,13 @@ func (t *presenceTable) count(provider string, now time.Time) int {
 }
 
 // none says whether a provider has no worker, as far as can be known: not
-// before the table has listened for long enough.
+// before the table has listened for long enough, nor as soon as a worker has
+// left, for another may be about to take its place.
 func (t *presenceTable) none(provider string, now time.Time) bool {
-	return now.Sub(t.since) > t.absent && t.count(provider, now) == 0
+	if now.Sub(t.since) <= t.absent || t.count(provider, now) > 0 {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return now.Sub(t.left[token(provider)]) > t.absent
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/offbeat-studio/allama/shared/llm"
 )
@@ -28,7 +27,7 @@ type Reply struct {
 	owner   string
 	subject string
 	attempt string
-	msg     jetstream.Msg
+	msg     *nats.Msg
 	answers chan *nats.Msg // to hello and to fetches
 	room    chan struct{}  // the window has shrunk
 
@@ -41,7 +40,7 @@ type Reply struct {
 	inQueue time.Time               // the last sign of life to JetStream
 }
 
-func newReply(w *Worker, j *Job, owner string, m jetstream.Msg) *Reply {
+func newReply(w *Worker, j *Job, owner string, m *nats.Msg) *Reply {
 	return &Reply{
 		worker: w, job: j, owner: owner, msg: m, attempt: NewID(),
 		subject: subjectResp(owner, j.Provider, j.Request),
@@ -77,20 +76,19 @@ func (r *Reply) Flush(ctx context.Context) error {
 // flush sends what was added, in as many packets as it takes, and the tail
 // with the last of them.
 func (r *Reply) flush(ctx context.Context, tail []byte) error {
-	data := r.data
-	for len(data) > packetSize {
+	for len(r.data) > packetSize {
 		if err := r.waitForRoom(ctx); err != nil {
 			return err
 		}
-		r.publish(appendRecord(r.takeHead(), recordMore, data[:packetSize]))
-		data = data[packetSize:]
+		r.publish(appendRecord(r.takeHead(), recordMore, r.data[:packetSize]))
+		r.data = r.data[packetSize:]
 	}
 	if err := r.waitForRoom(ctx); err != nil {
 		return err
 	}
 	records := r.takeHead()
-	if len(data) > 0 {
-		records = appendRecord(records, recordData, data)
+	if len(r.data) > 0 {
+		records = appendRecord(records, recordData, r.data)
 	}
 	r.publish(append(records, tail...))
 	r.data = r.data[:0]
@@ -237,13 +235,23 @@ func (r *Reply) receive(m *nats.Msg) {
 	}
 	switch {
 	case len(m.Data) == 0:
-		r.cancel(errNoOwner)
+		r.unheard()
 	case m.Data[0] == kindDeny:
 		r.cancel(errCancelled)
 	default:
 		if msg, err := parseNumbered(m.Data); err == nil {
 			r.control(msg)
 		}
+	}
+}
+
+// unheard takes the server's word that nobody listens to the answer.
+func (r *Reply) unheard() {
+	r.mu.Lock()
+	gone := r.send.unheard(time.Now())
+	r.mu.Unlock()
+	if gone {
+		r.cancel(errNoOwner)
 	}
 }
 
@@ -287,6 +295,7 @@ func (r *Reply) tick(now time.Time) {
 		return
 	}
 	if !r.worker.nc.IsConnected() && now.Sub(r.send.heard) < 2*timing.OwnerLost {
+		r.send.absent = time.Time{}
 		r.mu.Unlock()
 		return // the owner is not to blame for its silence
 	}

@@ -16,6 +16,7 @@ type sender struct {
 	ended  bool     // the last packet is in the window
 
 	sent   time.Time // the last packet or sign of life
+	absent time.Time // since when the server says that nobody listens; zero: somebody does
 	probed time.Time // the last message that asks for an answer
 	heard  time.Time // the last answer
 	expect time.Time // until then it is fine to make no progress
@@ -54,9 +55,20 @@ func (s *sender) probe(now time.Time) bool {
 	return true
 }
 
+func (s *sender) hear(now time.Time) { s.heard, s.absent = now, time.Time{} }
+
+// unheard takes the server's word that nobody listens, and reports whether the
+// owner is gone for good: one that has lost its connection is back in a moment.
+func (s *sender) unheard(now time.Time) (gone bool) {
+	if s.absent.IsZero() {
+		s.absent = now
+	}
+	return now.Sub(s.absent) > 3*s.timing.Heartbeat
+}
+
 // ack takes the owner's word that the client has all packets before n.
 func (s *sender) ack(n uint64, now time.Time) {
-	s.heard = now
+	s.hear(now)
 	for len(s.window) > 0 && s.window[0].n < n {
 		s.size -= len(s.window[0].data)
 		s.window[0].data = nil
@@ -68,7 +80,7 @@ func (s *sender) ack(n uint64, now time.Time) {
 // nothing to send again it returns a sign of life, if there is life. It returns
 // nothing where n is not kept any more: the owner then gives the attempt up.
 func (s *sender) resend(n uint64, now time.Time) [][]byte {
-	s.heard = now
+	s.hear(now)
 	if n >= s.next {
 		if !s.working(now) {
 			return nil
@@ -100,7 +112,8 @@ func (s *sender) tick(now time.Time) (sign []byte, lost bool) {
 	if now.Sub(s.heard) > s.timing.OwnerLost {
 		return nil, true
 	}
-	if s.ended || now.Sub(s.sent) < s.timing.Heartbeat || !s.working(now) {
+	due := now.Sub(s.sent) >= s.timing.Heartbeat || !s.absent.IsZero() && now.Sub(s.probed) >= s.timing.Heartbeat/2
+	if s.ended || !due || !s.working(now) {
 		return nil, false
 	}
 	s.sent, s.probed = now, now

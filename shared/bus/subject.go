@@ -33,6 +33,11 @@ func subjectCtl(provider, request string) string {
 	return "allama.ctl." + token(provider) + "." + request
 }
 
+// subjectNext is where JetStream takes pulls of a provider's jobs.
+func subjectNext(provider string) string {
+	return "$JS.API.CONSUMER.MSG.NEXT." + StreamJobs + "." + Consumer(provider)
+}
+
 func subjectPresence(provider, worker string) string {
 	return "allama.presence." + token(provider) + "." + worker
 }

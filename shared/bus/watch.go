@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// maxPatience is the longest wait for a worker before a job is published anew.
+const maxPatience = time.Minute
+
 // publish puts the job into the queue. JetStream's answer comes to the same
 // subject as the worker's.
 func (c *Call) publish(now time.Time) {
@@ -22,8 +25,8 @@ func (c *Call) publish(now time.Time) {
 func (c *Call) publishAnew(now time.Time) {
 	c.mu.Lock()
 	c.publications++
-	c.patience *= 2
-	c.stored = false
+	c.patience = min(2*c.patience, maxPatience)
+	c.stored, c.anew = false, now
 	c.mu.Unlock()
 	c.publish(now)
 }
@@ -38,7 +41,7 @@ func (c *Call) tick(now time.Time, l link) {
 	waiting := c.recv.fence == 0 || c.recv.lost
 	unstored := waiting && !c.stored
 	stale := waiting && now.Sub(c.published) > c.patience
-	published, began := c.published, c.began
+	published, anew := c.published, c.anew
 	v := c.recv.tick(now)
 	c.mu.Unlock()
 
@@ -48,7 +51,7 @@ func (c *Call) tick(now time.Time, l link) {
 		c.judge(v, now)
 	case waiting && l.settled(now, timing.Absent) && c.owner.presence.none(c.job.Provider, now):
 		c.fail(errNoWorker(c.job.Provider))
-	case unstored && now.Sub(began) > timing.Outage && l.settled(now, timing.Publish):
+	case unstored && now.Sub(anew) > timing.Outage && l.settled(now, timing.Publish):
 		c.fail(errBusDown)
 	case stale:
 		c.publishAnew(now) // the job may have been lost; if not, the lease keeps it from running twice
@@ -100,8 +103,16 @@ func (c *Call) reconnected(now time.Time) {
 	c.mu.Lock()
 	c.recv.reconnected(now)
 	waiting := c.recv.fence == 0 || c.recv.lost
+	c.queued = false
 	c.mu.Unlock()
 	if waiting {
 		c.publishAnew(now)
 	}
+}
+
+// woke starts the clocks anew after the process stood still.
+func (c *Call) woke(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.recv.reconnected(now)
 }

@@ -156,7 +156,7 @@ func TestAbsenceOfOwnerMustLast(t *testing.T) {
 	if s.unheard(now) {
 		t.Error("the owner is taken for gone although it was there in between")
 	}
-	if now = now.Add(2100 * time.Millisecond); !s.unheard(now) {
+	if now = now.Add(3100 * time.Millisecond); !s.unheard(now) {
 		t.Error("an owner that stays away is not taken for gone")
 	}
 }
