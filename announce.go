@@ -11,13 +11,22 @@ import (
 	"github.com/offbeat-studio/allama/workers"
 )
 
-// A note is a service that does nothing but say something once all that was
-// started before it is ready.
-type note func()
+// A note is a service that does nothing but say something.
+type note struct {
+	after <-chan struct{} // nil: at once
+	say   func()
+}
 
-// Run says it and waits for ctx.
+// Run says it once it is time, and waits for ctx.
 func (n note) Run(ctx context.Context) error {
-	n()
+	if n.after != nil {
+		select {
+		case <-n.after:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	n.say()
 	<-ctx.Done()
 	return nil
 }
@@ -25,15 +34,22 @@ func (n note) Run(ctx context.Context) error {
 // sayProviders logs what was configured.
 func (p *process) sayProviders() {
 	for _, c := range p.cfg.Providers {
+		log := p.log.With(slog.String(logging.KeyProvider, c.Name))
+		if c.Kind == nameDemo {
+			log.Info("provider", slog.String("kind", c.Kind))
+			continue
+		}
 		key := "none"
 		if c.APIKey != "" {
 			key = "set"
 		}
-		log := p.log.With(slog.String(logging.KeyProvider, c.Name))
 		log.Info("provider", slog.String("kind", c.Kind), slog.String("host", baseURL(c)), slog.String("key", key))
 		if key == "none" && (c.Name == nameOpenAI || c.Name == nameAnthropic) {
 			log.Warn("the provider has no key and will most likely refuse calls", slog.String("set", variable(c.Name, "API_KEY")))
 		}
+	}
+	if len(p.cfg.Providers) == 0 {
+		p.log.Warn("no provider is active, so there is no model", slog.String("next", "set a key, such as OPENAI_API_KEY"))
 	}
 }
 

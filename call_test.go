@@ -56,7 +56,7 @@ func TestEveryPair(t *testing.T) {
 // What an upstream refuses reaches every client with its dialect's status.
 func TestUpstreamRefuses(t *testing.T) {
 	t.Parallel()
-	eachStack(t, func(t *testing.T, s *stack, u *upstream) {
+	eachStack(t, func(t *testing.T, s *stack, _ *upstream) {
 		want := map[string]map[string]int{
 			"fail-400": {"openai": 400, "anthropic": 400, "ollama": 400},
 			"fail-401": {"openai": 502, "anthropic": 502, "ollama": 502},

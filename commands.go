@@ -11,6 +11,7 @@ import (
 
 // A program is what the commands get from the world.
 type program struct {
+	dir            string // where .env is; empty: the working directory
 	environ        []string
 	stdout, stderr io.Writer
 }
@@ -37,7 +38,7 @@ func newCommand(p program) *cli.Command {
 		Description:    description,
 		Writer:         p.stdout,
 		ErrWriter:      p.stderr,
-		HideVersion:    true,
+		Version:        version(),
 		Action:         p.serve,
 		ArgValidator:   noArguments,
 		ExitErrHandler: func(context.Context, *cli.Command, error) {}, // run looks after errors
@@ -67,7 +68,7 @@ func newCommand(p program) *cli.Command {
 
 // noArguments refuses arguments: the only ones that there are name commands.
 func noArguments(_ context.Context, c *cli.Command) error {
-	if !c.Args().Present() {
+	if !c.Args().Present() || c.Name == "help" {
 		return nil
 	}
 	arg := c.Args().First()
@@ -87,7 +88,7 @@ func noArguments(_ context.Context, c *cli.Command) error {
 
 // load reads the configuration.
 func (p program) load(ctx context.Context) (*config, []setting, error) {
-	env, err := readEnvironment("", p.environ)
+	env, err := readEnvironment(p.dir, p.environ)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -33,6 +33,8 @@ type config struct {
 
 	Known     []workers.ProviderConfig // all that have a name
 	Providers []workers.ProviderConfig // those that are active
+
+	OllamaUnasked bool // Ollama is active only because nothing is said of it
 }
 
 // A busConfig says where NATS is, or how to run it.

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/offbeat-studio/allama/ingress"
 	"github.com/offbeat-studio/allama/shared/logging"
 )
 
@@ -99,7 +100,9 @@ func (l *loader) checkIngress(c *config) {
 		l.problems = append(l.problems, strings.Split(err.Error(), "\n")...)
 	}
 	if path := c.Ingress.KeysFile; path != "" {
-		l.checkReadable("ALLAMA_KEYS_FILE", path)
+		if err := ingress.CheckKeys(path); err != nil {
+			l.problem("ALLAMA_KEYS_FILE", "%v", cause(err))
+		}
 	}
 }
 

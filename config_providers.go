@@ -19,9 +19,12 @@ const (
 	nameDemo      = "demo"
 )
 
-// reserved are the names whose variables, or whose models, would be taken for
-// something else's.
-var reserved = []string{nameOpenAI, nameAnthropic, nameOllama, nameDemo, "allama", "nats"}
+// isTaken reports whether the models or the variables of a provider of that name
+// would be taken for something else's.
+func isTaken(name string) bool {
+	prefix := variable(name, "")
+	return slices.Contains(workers.Kinds(), name) || prefix == "NATS_" || strings.HasPrefix(prefix, "ALLAMA_")
+}
 
 // A providerEnv holds the variables of a provider: for groq, HOST stands for
 // GROQ_HOST and ACTIVE for IS_GROQ_ACTIVE.
@@ -58,6 +61,9 @@ func (l *loader) providers(ctx context.Context, c *config) error {
 		active := env.APIKey != "" || name == nameOllama // which needs none
 		if env.Active != nil {
 			active = *env.Active
+		}
+		if name == nameOllama {
+			c.OllamaUnasked = env.Active == nil && env.Host == "" && env.APIKey == ""
 		}
 		c.addProvider(l.provider(name, name, env), active)
 		l.assume(variable(name, "ACTIVE"), strconv.FormatBool(active))
@@ -137,7 +143,7 @@ func (l *loader) checkName(name string, prefixes map[string]string) bool {
 	case name == "":
 	case !workers.ValidName(name):
 		l.problem(list, "%q is not a name: use lower-case letters, digits, - and _", name)
-	case slices.Contains(reserved, name):
+	case isTaken(name):
 		l.problem(list, "the name %q is taken: choose another, and leave out those that are built in", name)
 	case other == name:
 		l.problem(list, "%q is there twice", name)

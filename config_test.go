@@ -53,6 +53,17 @@ func TestProvidersAreActive(t *testing.T) {
 	}
 }
 
+func TestNamesThatMeanSomethingElseAreTaken(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"openai", "anthropic", "ollama", "demo", "nats", "allama", "allama-drain"} { // ALLAMA_DRAIN_TIMEOUT
+		_, _, err := load(t.Context(), newEnvironment([]string{"ALLAMA_PROVIDERS=" + name}, nil))
+		problems, _ := errors.AsType[configError](err)
+		if len(problems) != 1 || !strings.Contains(problems[0], "is taken") {
+			t.Errorf("a provider called %s: got %v, want that the name is taken", name, err)
+		}
+	}
+}
+
 func TestNamedProviderHasItsVariables(t *testing.T) {
 	t.Parallel()
 	c := mustLoad(t, "IS_OLLAMA_ACTIVE=false", "ALLAMA_PROVIDERS=gpu-1", "GPU_1_KIND=openai",

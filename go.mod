@@ -3,12 +3,14 @@ module github.com/offbeat-studio/allama
 go 1.26.0
 
 require (
+	github.com/anthropics/anthropic-sdk-go/v2 v2.15.0
 	github.com/joho/godotenv v1.5.1
 	github.com/nats-io/nats.go v1.55.0
 	github.com/offbeat-studio/allama/broker v0.0.0
 	github.com/offbeat-studio/allama/ingress v0.0.0
 	github.com/offbeat-studio/allama/shared v0.0.0
 	github.com/offbeat-studio/allama/workers v0.0.0
+	github.com/openai/openai-go/v3 v3.98.0
 	github.com/rogpeppe/go-internal v1.16.0
 	github.com/sethvargo/go-envconfig v1.4.3
 	github.com/urfave/cli/v3 v3.14.0
@@ -16,7 +18,6 @@ require (
 
 require (
 	github.com/DeRuina/timberjack v1.4.10 // indirect
-	github.com/anthropics/anthropic-sdk-go/v2 v2.15.0 // indirect
 	github.com/antithesishq/antithesis-sdk-go v0.8.0-default-no-op // indirect
 	github.com/bahlo/generic-list-go v0.2.0 // indirect
 	github.com/buger/jsonparser v1.1.2 // indirect
@@ -34,7 +35,6 @@ require (
 	github.com/nats-io/nats-server/v2 v2.15.2 // indirect
 	github.com/nats-io/nkeys v0.4.16 // indirect
 	github.com/nats-io/nuid v1.0.1 // indirect
-	github.com/openai/openai-go/v3 v3.98.0 // indirect
 	github.com/pb33f/ordered-map/v2 v2.3.1 // indirect
 	github.com/standard-webhooks/standard-webhooks/libraries v0.0.1 // indirect
 	github.com/tidwall/gjson v1.20.0 // indirect

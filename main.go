@@ -9,10 +9,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/urfave/cli/v3"
 )
 
 // Exit codes.
@@ -25,23 +26,26 @@ const (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // the second signal kills
-	code := run(ctx, os.Args, os.Environ(), os.Stdout, os.Stderr)
+	code := run(ctx, program{environ: os.Environ(), stdout: os.Stdout, stderr: os.Stderr}, os.Args...)
 	stop()
 	os.Exit(code)
 }
 
-// run is the program; it returns its exit code.
-func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
-	err := newCommand(program{environ: environ, stdout: stdout, stderr: stderr}).Run(ctx, args)
+// run runs a command line; it returns the exit code.
+func run(ctx context.Context, p program, args ...string) int {
+	err := newCommand(p).Run(ctx, args)
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintln(stderr, "allama:", err)
+	fmt.Fprintln(p.stderr, "allama:", err)
 	if _, ok := errors.AsType[configError](err); ok {
 		return exitUsage
 	}
+	if _, ok := errors.AsType[cli.ExitCoder](err); ok { // there is no help on that
+		return exitUsage
+	}
 	if usage, ok := errors.AsType[usageError](err); ok {
-		fmt.Fprintf(stderr, "Run \"%s --help\" to see what there is.\n", usage.command)
+		fmt.Fprintf(p.stderr, "Run \"%s --help\" to see what there is.\n", usage.command)
 		return exitUsage
 	}
 	return exitError

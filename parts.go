@@ -34,6 +34,7 @@ type process struct {
 	logs     io.Closer
 	embedded *broker.Server // nil where NATS is elsewhere
 	local    *bus.Local     // nil where the other end of the bus is elsewhere
+	links    []link
 	parts    []service.Part
 	onlyDemo bool // for want of anything else
 }
@@ -44,7 +45,7 @@ func newProcess(cfg *config, stderr io.Writer, noColor bool) (*process, error) {
 		Level: cfg.Log.Level, Format: cfg.Log.Format, Dir: cfg.Log.Dir, NoColor: noColor,
 	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("ALLAMA_LOG_DIR: %w", err)
 	}
 	return &process{cfg: cfg, log: log, logs: logs}, nil
 }
@@ -60,11 +61,14 @@ func (p *process) run(ctx context.Context) error {
 // discard ends a process that was not completed.
 func (p *process) discard() error {
 	defer p.logs.Close() //nolint:errcheck // there is no log left to tell
-	ended, cancel := context.WithCancel(context.Background())
-	cancel()
+	for _, l := range p.links {
+		l.nc.Close()
+	}
 	if p.embedded == nil {
 		return nil
 	}
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
 	return p.embedded.Run(ended) // shuts down what runs already
 }
 
@@ -80,7 +84,7 @@ func (p *process) addServer(listen, store string) error {
 	}
 	server, err := broker.Start(cfg, p.log)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w; check ALLAMA_NATS_LISTEN (%s) and ALLAMA_DATA_DIR (%s)", err, cmp.Or(listen, "not set"), p.cfg.DataDir)
 	}
 	p.embedded = server
 	p.add("nats", server, slack)
@@ -94,11 +98,11 @@ func (p *process) addTopology(t broker.Topology) error {
 	for _, provider := range p.cfg.Known {
 		t.Providers = append(t.Providers, broker.Provider{Name: provider.Name, MaxConcurrency: provider.MaxConcurrency})
 	}
-	nc, js, err := p.connect("broker")
+	link, js, err := p.connect("broker")
 	if err != nil {
 		return err
 	}
-	p.add("broker", connected{broker.NewKeeper(js, t, p.log), nc}, slack)
+	p.add("broker", connected{broker.NewKeeper(js, t, p.log), link}, slack)
 	return nil
 }
 
@@ -113,40 +117,45 @@ func (p *process) addSync() error {
 		if err != nil {
 			return err
 		}
-		sources = append(sources, catalogsync.Source{Provider: entry, List: list})
+		sources = append(sources, catalogsync.Source{
+			Provider: entry, List: list, Optional: provider.Name == nameOllama && p.cfg.OllamaUnasked,
+		})
 	}
-	nc, js, err := p.connect("sync")
+	link, js, err := p.connect("sync")
 	if err != nil {
 		return err
 	}
 	p.add("sync", connected{catalogsync.New(js, sources, catalogsync.Options{
 		Database: p.cfg.DatabasePath, Interval: p.cfg.SyncInterval, Logger: p.log,
-	}), nc}, slack)
+	}), link}, slack)
 	return nil
 }
 
 // addWorkers adds what performs the providers' calls.
 func (p *process) addWorkers(providers []workers.ProviderConfig) error {
-	nc, _, err := p.connect("worker")
+	if len(providers) == 0 {
+		return nil
+	}
+	link, _, err := p.connect("worker")
 	if err != nil {
 		return err
 	}
 	drain := p.drain()
-	w, err := workers.New(nc, workers.Config{Providers: providers, Local: p.local, Logger: p.log, Drain: drain})
+	w, err := workers.New(link.nc, workers.Config{Providers: providers, Local: p.local, Logger: p.log, Drain: drain})
 	if err != nil {
 		return err
 	}
-	p.add("workers", connected{w, nc}, drain+slack)
+	p.add("workers", connected{w, link}, drain+slack)
 	return nil
 }
 
 // addIngress adds what serves clients.
 func (p *process) addIngress() error {
-	nc, js, err := p.connect("ingress")
+	link, js, err := p.connect("ingress")
 	if err != nil {
 		return err
 	}
-	owner, err := bus.NewOwner(nc, bus.OwnerOptions{Local: p.local, Logger: p.log})
+	owner, err := bus.NewOwner(link.nc, bus.OwnerOptions{Local: p.local, Logger: p.log})
 	if err != nil {
 		return err
 	}
@@ -155,60 +164,37 @@ func (p *process) addIngress() error {
 	if err != nil {
 		return err
 	}
-	p.add("owner", connected{owner, nc}, slack)
+	p.add("owner", connected{owner, link}, slack)
 	// Not to wait for the catalog: until it is there, the server itself says
 	// that it is not ready.
 	p.add("catalog", struct{ service.Service }{view}, slack)
 	p.add("ingress", server, p.cfg.Ingress.DrainDelay+p.drain()+slack)
-	p.add("address", note(func() { p.sayReady(server.Addr()) }), 0)
+	p.add("address", note{view.Ready(), func() { p.sayReady(server.Addr()) }}, 0)
 	return nil
 }
 
 // connect connects a part to NATS, wherever that is.
-func (p *process) connect(name string) (*nats.Conn, jetstream.JetStream, error) {
-	var more []nats.Option
-	if p.embedded != nil {
-		more = append(more, p.embedded.InProcess())
-	}
+func (p *process) connect(name string) (link, jetstream.JetStream, error) {
 	b := p.cfg.Bus
-	nc, err := bus.Connect(bus.Server{
+	l := link{log: p.log}
+	var more []nats.Option
+	switch {
+	case p.embedded != nil:
+		more = append(more, p.embedded.InProcess())
+	case len(p.links) == 0: // one that says where NATS is will do
+		l.server = cmp.Or(b.URL, nats.DefaultURL).String()
+	}
+	var err error
+	l.nc, err = bus.Connect(bus.Server{
 		URL: string(b.URL), Credentials: b.Creds, CA: b.CA, Cert: b.Cert, Key: b.Key,
 	}, name, p.log, more...)
 	if err != nil {
-		return nil, nil, err
+		return link{}, nil, err
 	}
-	js, err := jetstream.New(nc)
+	p.links = append(p.links, l)
+	js, err := jetstream.New(l.nc)
 	if err != nil {
-		return nil, nil, fmt.Errorf("open JetStream: %w", err)
+		return link{}, nil, fmt.Errorf("open JetStream: %w", err)
 	}
-	return nc, js, nil
-}
-
-// A connected is a service that closes its connection when it has ended, so
-// that what it said last arrives and the server finds nobody left.
-type connected struct {
-	service.Service
-	nc *nats.Conn
-}
-
-// flushTimeout bounds the wait for a server that does not answer any more.
-const flushTimeout = time.Second
-
-func (c connected) Run(ctx context.Context) error {
-	defer c.nc.Close()
-	err := c.Service.Run(ctx)
-	if c.nc.IsConnected() {
-		_ = c.nc.FlushTimeout(flushTimeout) // nothing can be done about it
-	}
-	return err
-}
-
-// Ready is the service's, or at once.
-func (c connected) Ready() <-chan struct{} {
-	if r, ok := c.Service.(service.Readier); ok {
-		return r.Ready()
-	}
-	ready := make(chan struct{})
-	close(ready)
-	return ready
+	return l, js, nil
 }

@@ -19,10 +19,10 @@ func recall(body []byte) string {
 	said := []string{plain(request.System)}
 	var calls []recalledCall
 	for _, m := range request.Messages {
-		switch {
-		case m.Role == "system":
+		switch m.Role {
+		case "system":
 			said[0] += plain(m.Content)
-		case m.Role == "tool":
+		case "tool":
 			said = append(said, result(calls, m.ToolCallID, m.ToolName)+plain(m.Content))
 		default:
 			calls = append(calls, m.calls()...)

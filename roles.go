@@ -25,9 +25,6 @@ func (p program) serve(ctx context.Context, _ *cli.Command) error {
 	return p.start(ctx, func(ctx context.Context, all *process) error {
 		all.onlyDemo = all.cfg.decideDemo(ctx)
 		all.sayProviders()
-		if len(all.cfg.Providers) == 0 {
-			all.log.Warn("no provider is active, so there is no model", slog.String("next", "set a key, such as OPENAI_API_KEY"))
-		}
 		all.local = &bus.Local{}
 		topology := broker.Topology{}
 		if b := all.cfg.Bus; b.URL == "" {
@@ -83,7 +80,11 @@ func (p program) broker(ctx context.Context, _ *cli.Command) error {
 			}
 			part.log.Info("NATS listens", slog.String("address", listen), slog.String("store", store))
 		}
-		return part.addTopology(topology)
+		if err := part.addTopology(topology); err != nil {
+			return err
+		}
+		part.add("ready", note{say: func() { part.log.Info("ready; streams and buckets are set up") }}, 0)
+		return nil
 	})
 }
 

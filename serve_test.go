@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net"
 	"strconv"
 	"strings"
@@ -17,7 +18,7 @@ func TestServeStopsWhenToldTo(t *testing.T) {
 	defer stop()
 	var log output
 	code := make(chan int, 1)
-	go func() { code <- run(ctx, []string{"allama"}, serveEnv(t, "PORT=0"), &log, &log) }()
+	go func() { code <- run(ctx, serveProgram(t, &log, "PORT=0"), "allama") }()
 	log.wait(t, "point clients here")
 	stop()
 	if got := <-code; got != exitOK {
@@ -34,39 +35,56 @@ func TestServeFailsWhereItCannotListen(t *testing.T) {
 	defer taken.Close()
 	port := strconv.Itoa(taken.Addr().(*net.TCPAddr).Port)
 	var log output
-	code := run(t.Context(), []string{"allama", "serve"}, serveEnv(t, "PORT="+port), &log, &log)
+	code := run(t.Context(), serveProgram(t, &log, "PORT="+port), "allama", "serve")
 	if code != exitError || !strings.Contains(log.String(), "address already in use") {
 		t.Errorf("exit code: got %d, want %d; it said\n%s", code, exitError, log.String())
 	}
 }
 
-func TestServeLeavesNothingRunningWhenItCannotStart(t *testing.T) {
+func TestAnIncompleteProcessLeavesNothingRunning(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	address := freeAddress(t)
+	var log output
+	p, err := newProcess(mustLoad(t, "IS_OLLAMA_ACTIVE=false", "DATABASE_PATH="+t.TempDir()+"/allama.db"), &log, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := listener.Addr().String()
-	listener.Close()
-	var log output
-	// NATS starts, but the file of keys has no key in it.
-	env := serveEnv(t, "PORT=0", "ALLAMA_NATS_LISTEN="+address, "ALLAMA_KEYS_FILE=/dev/null")
-	if code := run(t.Context(), []string{"allama", "serve"}, env, &log, &log); code != exitError {
-		t.Errorf("exit code: got %d, want %d; it said\n%s", code, exitError, log.String())
+	if err := errors.Join(p.addServer(address, storeMemory), p.addSync(), p.discard()); err != nil {
+		t.Fatal(err)
 	}
 	if conn, err := net.Dial("tcp", address); err == nil {
 		conn.Close()
 		t.Error("NATS still listens")
 	}
+	if log.String() != "" {
+		t.Errorf("it said\n%s", log.String())
+	}
 }
 
-// serveEnv is an environment for serve that touches nothing but a folder of
-// the test.
-func serveEnv(t *testing.T, more ...string) []string {
+func TestServeRunsWithoutAProvider(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var log output
+	code := make(chan int, 1)
+	program := serveProgram(t, &log, "PORT=0")
+	program.environ = append(program.environ, "IS_DEMO_ACTIVE=false")
+	go func() { code <- run(ctx, program, "allama") }()
+	log.wait(t, "no provider is active")
+	log.wait(t, "point clients here")
+	stop()
+	if got := <-code; got != exitOK {
+		t.Errorf("exit code: got %d, want %d; it said\n%s", got, exitOK, log.String())
+	}
+}
+
+// serveProgram is the program in an environment that touches nothing but a
+// folder of the test, not even the .env of whoever runs it.
+func serveProgram(t *testing.T, log *output, env ...string) program {
 	t.Helper()
 	dir := t.TempDir()
-	return append(more, "IS_DEMO_ACTIVE=true", "IS_OLLAMA_ACTIVE=false",
-		"DATABASE_PATH="+dir+"/allama.db", "ALLAMA_DATA_DIR="+dir+"/data")
+	return program{dir: dir, stdout: log, stderr: log, environ: append(env, "IS_DEMO_ACTIVE=true", "IS_OLLAMA_ACTIVE=false",
+		"DATABASE_PATH="+dir+"/allama.db", "ALLAMA_DATA_DIR="+dir+"/data")}
 }
 
 // An output is a writer that can be read while it is written to.

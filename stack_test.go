@@ -84,9 +84,9 @@ func (s *stack) notable() string {
 func (s *stack) port() string { return s.url[strings.LastIndexByte(s.url, ':')+1:] }
 
 // run starts a process; those of one command are numbered from the second on.
-func (s *stack) run(t testing.TB, command string, env ...string) *child {
+func (s *stack) run(t testing.TB, command string, env ...string) {
 	t.Helper()
-	return s.runIn(t, t.TempDir(), command, env...)
+	s.runIn(t, t.TempDir(), command, env...)
 }
 
 // runIn starts a process that keeps its data in dir.

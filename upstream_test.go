@@ -36,13 +36,26 @@ type upstream struct {
 
 	mu     sync.Mutex
 	calls  []*upstreamCall
-	replay []byte // what the model replay answers with
+	replay replayed
+}
+
+// replayed is what the model replay answers with.
+type replayed struct {
+	status int
 	ctype  string
+	body   []byte
+}
+
+func (u *upstream) setReplay(r replayed) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.replay = r
 }
 
 // An upstreamCall is one call in the upstream's history.
 type upstreamCall struct {
 	model, key string
+	header     http.Header
 	body       []byte
 	gone       chan struct{} // closed when the caller left before the end
 	ended      chan struct{}
@@ -55,10 +68,12 @@ func newUpstream(t testing.TB) *upstream {
 	for _, w := range wires {
 		mux.HandleFunc("POST "+w.path, func(rw http.ResponseWriter, r *http.Request) { u.answer(rw, r, w) })
 	}
+	mux.HandleFunc("POST /api/generate", generateEcho)
+	mux.HandleFunc("POST /v1/messages/count_tokens", u.count)
 	mux.HandleFunc("GET /v1/models", listModels)
 	mux.HandleFunc("GET /api/tags", listTags)
 	u.Server = httptest.NewServer(mux)
-	t.Cleanup(u.Server.Close)
+	t.Cleanup(u.Close)
 	return u
 }
 
@@ -119,7 +134,7 @@ var twoTools = []toolCall{{"get_weather", `{"location":"Boston"}`}, {"get_time",
 func (u *upstream) answer(rw http.ResponseWriter, r *http.Request, w wire) {
 	var body struct {
 		Model    string
-		Stream   bool
+		Stream   *bool
 		Messages []struct{ Content json.RawMessage }
 		Options  struct {
 			IncludeUsage bool `json:"include_usage"`
@@ -131,7 +146,7 @@ func (u *upstream) answer(rw http.ResponseWriter, r *http.Request, w wire) {
 		return
 	}
 	body.Model = strings.TrimSuffix(body.Model, ":latest")
-	call := &upstreamCall{model: body.Model, key: r.Header.Get("Authorization"), body: data, gone: make(chan struct{}), ended: make(chan struct{})}
+	call := &upstreamCall{model: body.Model, key: r.Header.Get("Authorization"), header: r.Header, body: data, gone: make(chan struct{}), ended: make(chan struct{})}
 	u.mu.Lock()
 	u.calls = append(u.calls, call)
 	u.mu.Unlock()
@@ -140,7 +155,10 @@ func (u *upstream) answer(rw http.ResponseWriter, r *http.Request, w wire) {
 	if n := len(body.Messages); n > 0 {
 		prompt = lastText(body.Messages[n-1].Content)
 	}
-	a := reply{rw: rw, r: r, w: w, call: call, stream: body.Stream, usage: body.Options.IncludeUsage}
+	a := reply{rw: rw, r: r, w: w, call: call, usage: body.Options.IncludeUsage}
+	if a.stream = w.name == "ollama"; body.Stream != nil {
+		a.stream = *body.Stream
+	}
 	name, arg, _ := strings.Cut(body.Model, "-")
 	n, _ := strconv.Atoi(arg)
 	switch {
@@ -150,7 +168,7 @@ func (u *upstream) answer(rw http.ResponseWriter, r *http.Request, w wire) {
 		a.frames(w.stream([]string{"once "}, nil)[:2], 0)
 		a.hang()
 	case name == "fail":
-		rw.Header().Set("Content-Type", "application/json")
+		rw.Header().Set("Content-Type", "application/json; charset=utf-8")
 		if n == http.StatusTooManyRequests {
 			rw.Header().Set("Retry-After", "7")
 		}
@@ -158,10 +176,11 @@ func (u *upstream) answer(rw http.ResponseWriter, r *http.Request, w wire) {
 		io.WriteString(rw, `{"type":"error","error":{"type":"some_error","message":"no way"}}`)
 	case name == "replay":
 		u.mu.Lock()
-		bytes, ctype := u.replay, u.ctype
+		replay := u.replay
 		u.mu.Unlock()
-		rw.Header().Set("Content-Type", ctype)
-		rw.Write(bytes)
+		rw.Header().Set("Content-Type", replay.ctype)
+		rw.WriteHeader(replay.status)
+		rw.Write(replay.body)
 	case name == "recall":
 		a.play(name, n, recall(data))
 	default:
@@ -196,7 +215,7 @@ func (a reply) play(name string, n int, prompt string) {
 		pace = 40 * time.Millisecond
 	}
 	if !a.stream {
-		a.rw.Header().Set("Content-Type", "application/json")
+		a.rw.Header().Set("Content-Type", "application/json; charset=utf-8")
 		io.WriteString(a.rw, a.w.whole(strings.Join(words, ""), calls))
 		return
 	}
@@ -249,33 +268,6 @@ func lastText(content json.RawMessage) string {
 	}
 	return parts[len(parts)-1].Text
 }
-
-func listModels(rw http.ResponseWriter, _ *http.Request) {
-	var models []string
-	for _, m := range modelNames {
-		models = append(models, fmt.Sprintf(`{"id":%q,"object":"model","type":"model","created":1700000000,"owned_by":"test","display_name":%q,"created_at":"2024-01-01T00:00:00Z"}`, m, m))
-	}
-	rw.Header().Set("Content-Type", "application/json")
-	fmt.Fprintf(rw, `{"object":"list","has_more":false,"data":[%s]}`, strings.Join(models, ","))
-}
-
-func listTags(rw http.ResponseWriter, _ *http.Request) {
-	var models []string
-	for _, m := range modelNames {
-		models = append(models, fmt.Sprintf(`{"name":"%s:latest","model":"%s:latest","modified_at":"2024-01-01T00:00:00Z","size":1,"digest":"%064d","details":{"format":"gguf","family":"test","families":null,"parameter_size":"1B","quantization_level":"Q4"}}`, m, m, 1))
-	}
-	rw.Header().Set("Content-Type", "application/json")
-	fmt.Fprintf(rw, `{"models":[%s]}`, strings.Join(models, ","))
-}
-
-// modelNames are the models that the upstream lists.
-var modelNames = func() []string {
-	names := []string{"echo", "tool", "tools", "recall", "fifty", "hang", "hang-1", "stall", "paced", "torn", "replay", "fail-400", "fail-401", "fail-429", "fail-500"}
-	for n := range 2500 {
-		names = append(names, fmt.Sprintf("cut-%d", n))
-	}
-	return names
-}()
 
 func quoted(s string) string {
 	b, err := json.Marshal(s)

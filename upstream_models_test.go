@@ -1,0 +1,34 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+func listModels(rw http.ResponseWriter, _ *http.Request) {
+	var models []string
+	for _, m := range modelNames {
+		models = append(models, fmt.Sprintf(`{"id":%q,"object":"model","type":"model","created":1700000000,"owned_by":"test","display_name":%q,"created_at":"2024-01-01T00:00:00Z"}`, m, m))
+	}
+	rw.Header().Set("Content-Type", "application/json; charset=utf-8")
+	fmt.Fprintf(rw, `{"object":"list","has_more":false,"data":[%s]}`, strings.Join(models, ","))
+}
+
+func listTags(rw http.ResponseWriter, _ *http.Request) {
+	var models []string
+	for _, m := range modelNames {
+		models = append(models, fmt.Sprintf(`{"name":"%s:latest","model":"%s:latest","modified_at":"2024-01-01T00:00:00Z","size":1,"digest":"%064d","details":{"format":"gguf","family":"test","families":null,"parameter_size":"1B","quantization_level":"Q4"}}`, m, m, 1))
+	}
+	rw.Header().Set("Content-Type", "application/json; charset=utf-8")
+	fmt.Fprintf(rw, `{"models":[%s]}`, strings.Join(models, ","))
+}
+
+// modelNames are the models that the upstream lists.
+var modelNames = func() []string {
+	names := []string{"echo", "tool", "tools", "recall", "fifty", "hang", "hang-1", "stall", "paced", "torn", "replay", "fail-400", "fail-401", "fail-429", "fail-500"}
+	for n := range 2500 {
+		names = append(names, fmt.Sprintf("cut-%d", n))
+	}
+	return names
+}()
