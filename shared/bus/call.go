@@ -54,35 +54,49 @@ func newCall(o *Owner, j Job, now time.Time) *Call {
 func (c *Call) Batches(ctx context.Context) iter.Seq2[Batch, error] {
 	return func(yield func(Batch, error) bool) {
 		defer c.Close()
-		var asm assembler
-		attempt := 0
+		r := batchReader{call: c}
 		for {
-			records, now, err := c.wait(ctx)
+			b, size, err := r.next(ctx)
 			if err != nil {
 				yield(Batch{}, err)
 				return
 			}
-			if now != attempt {
-				attempt, asm = now, assembler{}
-			}
-			b := Batch{Attempt: attempt}
-			size := 0
-			for _, r := range records {
-				size += len(r)
-				if b.Messages, err = asm.messages(b.Messages, r); err != nil {
-					yield(Batch{}, &llm.Error{Code: llm.CodeInternal, Message: "internal error", Err: err})
-					return
-				}
-			}
-			if isLast(b) && !c.finish(attempt) {
+			last := isLast(b)
+			if last && !c.finish(b.Attempt) {
 				continue // another attempt has taken over
 			}
-			if !yield(b, nil) || isLast(b) {
+			if !yield(b, nil) || last {
 				return
 			}
-			c.consumed(attempt, size)
+			c.consumed(b.Attempt, size)
 		}
 	}
+}
+
+// A batchReader makes batches of what has come.
+type batchReader struct {
+	call    *Call
+	asm     assembler
+	attempt int
+}
+
+// next waits for the next batch; size is that of its records.
+func (r *batchReader) next(ctx context.Context) (b Batch, size int, err error) {
+	records, attempt, err := r.call.wait(ctx)
+	if err != nil {
+		return Batch{}, 0, err
+	}
+	if attempt != r.attempt {
+		r.attempt, r.asm = attempt, assembler{}
+	}
+	b.Attempt = attempt
+	for _, record := range records {
+		size += len(record)
+		if b.Messages, err = r.asm.messages(b.Messages, record); err != nil {
+			return Batch{}, 0, &llm.Error{Code: llm.CodeInternal, Message: "internal error", Err: err}
+		}
+	}
+	return b, size, nil
 }
 
 func isLast(b Batch) bool {

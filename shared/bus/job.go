@@ -3,9 +3,12 @@ package bus
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/offbeat-studio/allama/shared/llm"
 )
 
 // An Encoding says in which language the body of a job and its answer are.
@@ -14,7 +17,7 @@ type Encoding string
 // The encodings.
 const (
 	Native    Encoding = "native"    // the wire form of Job.Dialect, on both ways
-	Canonical Encoding = "canonical" // package llm: a Request in JSON, and lines of events
+	Canonical Encoding = "canonical" // package llm: a Request in JSON, and lines of events; or what the job's task has in their place
 )
 
 // A Job is one call, as it travels to a worker.
@@ -25,8 +28,13 @@ type Job struct {
 	Encoding  Encoding // of Body and of the answer
 	Dialect   string   // the client's; it is the upstream's too where Encoding is Native
 	Operation string   // the client's operation, such as chat/completions
+	Task      llm.Task // what Operation is for
 	Stream    bool     // whether the client wants the answer as a stream
 	Body      []byte
+
+	// Header holds what a Native job has of the client's HTTP headers, by
+	// their names in canonical form; a few short ones at most.
+	Header map[string]string
 
 	// Deadline is when the owner stops waiting; zero for never. It travels as
 	// the time that remains, so clocks need not agree.
@@ -48,8 +56,10 @@ const (
 	headerEncoding  = "Allama-Encoding"
 	headerDialect   = "Allama-Dialect"
 	headerOperation = "Allama-Operation"
+	headerTask      = "Allama-Task" // left out where it is empty
 	headerStream    = "Allama-Stream"
-	headerHeld      = "Allama-Held" // the size of a body that stays with the owner
+	headerHeld      = "Allama-Held"    // the size of a body that stays with the owner
+	headerClient    = "Allama-Client-" // and the name of a header of the client's
 )
 
 // message returns the job as a message for JetStream. Each publication with
@@ -66,8 +76,14 @@ func (j *Job) message(owner string, publication int) *nats.Msg {
 		headerDialect:   {j.Dialect},
 		headerOperation: {j.Operation},
 	}
+	if j.Task != "" {
+		m.Header[headerTask] = []string{string(j.Task)}
+	}
 	if j.Stream {
 		m.Header[headerStream] = []string{"1"}
+	}
+	for name, value := range j.Header {
+		m.Header[headerClient+name] = []string{value}
 	}
 	if len(j.Body) > inlineBody {
 		m.Header[headerHeld] = []string{strconv.Itoa(len(j.Body))}
@@ -92,7 +108,15 @@ func parseJob(provider string, h nats.Header, data []byte) (j *Job, owner string
 	j = &Job{
 		Request: get(headerRequest), Provider: provider, Model: get(headerModel),
 		Encoding: Encoding(get(headerEncoding)), Dialect: get(headerDialect),
-		Operation: get(headerOperation), Stream: get(headerStream) != "", Body: data,
+		Operation: get(headerOperation), Task: llm.Task(get(headerTask)), Stream: get(headerStream) != "", Body: data,
+	}
+	for key := range h {
+		if name, ok := strings.CutPrefix(key, headerClient); ok {
+			if j.Header == nil {
+				j.Header = map[string]string{}
+			}
+			j.Header[name] = get(key)
+		}
 	}
 	owner = get(headerOwner)
 	if !isToken(owner) || !isToken(j.Request) {
