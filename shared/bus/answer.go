@@ -18,6 +18,7 @@ type Message interface{ message() }
 type Head struct {
 	ContentType string        `json:"content_type,omitempty"` // of native Data
 	Whole       bool          `json:"whole,omitempty"`        // native Data is one body, not a stream of frames
+	Encoding    Encoding      `json:"encoding,omitempty"`     // of Data; empty: the job's
 	Warnings    []llm.Warning `json:"warnings,omitempty"`
 }
 

@@ -365,7 +365,7 @@ func TestWorkerIsLost(t *testing.T) {
 			var calls atomic.Int32
 			for range 2 {
 				nc := bustest.Connect(t, s)
-				newWorker(t, nc, bus.WorkerOptions{}, func(ctx context.Context, j *bus.Job, r *bus.Reply) bus.End {
+				newWorker(t, nc, bus.WorkerOptions{}, func(ctx context.Context, _ *bus.Job, r *bus.Reply) bus.End {
 					first := calls.Add(1) == 1
 					r.Head(bus.Head{})
 					if err := errors.Join(r.Data(ctx, []byte("part ")), r.Flush(ctx)); err != nil || !first {

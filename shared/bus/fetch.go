@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strconv"
 	"time"
 
@@ -205,8 +204,8 @@ func (w *Worker) take(ctx context.Context, m *nats.Msg) {
 		return
 	}
 	r := newReply(w, job, owner, m)
-	w.add(r)
-	defer w.linger(r)
+	w.attempts.add(r)
+	defer w.attempts.end(r, w.options.Timing.Linger)
 	switch fate, err := r.lease(delivery, held); fate {
 	case leased:
 		r.run(ctx)
@@ -238,54 +237,6 @@ func (w *Worker) bury(job *Job, m *nats.Msg) {
 		w.log.Error("publish to the dead letters", slog.Any("error", err))
 	}
 	w.settle(m.Term)
-}
-
-func (w *Worker) add(r *Reply) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.replies[r.attempt] = r
-	w.requests[r.job.Request] = append(slices.Clip(w.requests[r.job.Request]), r)
-}
-
-// remove forgets an attempt. The lock must be held.
-func (w *Worker) remove(r *Reply) {
-	delete(w.replies, r.attempt)
-	rest := slices.DeleteFunc(slices.Clone(w.requests[r.job.Request]), func(o *Reply) bool { return o == r })
-	if len(rest) == 0 {
-		delete(w.requests, r.job.Request)
-	} else {
-		w.requests[r.job.Request] = rest
-	}
-}
-
-// linger keeps an ended attempt for a while, for packets that got lost on
-// their way.
-func (w *Worker) linger(r *Reply) {
-	size := r.kept()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if size == 0 {
-		w.remove(r)
-		return
-	}
-	w.ended = append(w.ended, ended{r, size, time.Now()})
-	w.endedSize += size
-	w.forget(time.Now())
-}
-
-// forget forgets the attempts that have lingered for long enough, and the oldest
-// of the others where they take too much room. The lock must be held.
-func (w *Worker) forget(now time.Time) {
-	for len(w.ended) > 0 {
-		oldest := w.ended[0]
-		if w.endedSize <= lingerSize && now.Sub(oldest.at) < w.options.Timing.Linger {
-			return
-		}
-		w.remove(oldest.reply)
-		w.endedSize -= oldest.size
-		w.ended[0] = ended{}
-		w.ended = w.ended[1:]
-	}
 }
 
 func pause(ctx context.Context, d time.Duration) {

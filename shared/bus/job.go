@@ -24,7 +24,7 @@ const (
 type Job struct {
 	Request   string   // the call's id, from [NewID]
 	Provider  string   // who shall serve it
-	Model     string   // as the provider names it
+	Model     string   // by a name that the provider knows
 	Encoding  Encoding // of Body and of the answer
 	Dialect   string   // the client's; it is the upstream's too where Encoding is Native
 	Operation string   // the client's operation, such as chat/completions

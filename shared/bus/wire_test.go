@@ -72,6 +72,7 @@ func TestJobRoundTrip(t *testing.T) {
 	}{
 		{"small", Job{Request: "r1", Provider: "openai", Model: "gpt ü", Encoding: Native, Dialect: "openai", Operation: "chat/completions", Stream: true, Body: []byte(`{}`)}, 0},
 		{"with headers", Job{Request: "r3", Provider: "p", Model: "m", Encoding: Native, Dialect: "anthropic", Operation: "messages", Body: []byte(`{}`), Header: map[string]string{"Anthropic-Beta": "a,b", "Other": "c"}}, 0},
+		{"with a task", Job{Request: "r4", Provider: "p", Model: "m", Encoding: Canonical, Dialect: "openai", Operation: "embeddings", Task: llm.TaskEmbed, Body: []byte(`{}`)}, 0},
 		{"held", Job{Request: "r2", Provider: "gpu", Model: "m", Encoding: Canonical, Dialect: "ollama", Operation: "chat", Body: make([]byte, inlineBody+1)}, inlineBody + 1},
 	}
 	for _, tt := range tests {
@@ -96,6 +97,21 @@ func TestJobRoundTrip(t *testing.T) {
 				t.Errorf("parseJob = %+v, want %+v", *got, want)
 			}
 		})
+	}
+}
+
+// A job for an answer looks as it did before there were tasks, and a worker
+// that has heard of none reads the rest.
+func TestOnlyOtherTasksAreNamed(t *testing.T) {
+	answer, embed := Job{Request: "r", Provider: "p"}, Job{Request: "r", Provider: "p", Task: llm.TaskEmbed}
+	h := answer.message("o", 0).Header
+	if _, there := h[headerTask]; there {
+		t.Errorf("got the header %v, want none of a task", h)
+	}
+	named := embed.message("o", 0).Header
+	delete(named, headerTask)
+	if !reflect.DeepEqual(named, h) {
+		t.Errorf("got %v, want %v and nothing else", named, h)
 	}
 }
 

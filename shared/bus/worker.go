@@ -45,19 +45,7 @@ type Worker struct {
 	running  sync.WaitGroup
 	stop     context.CancelCauseFunc // cancels the running jobs
 	attached atomic.Bool             // there is a queue to take jobs from
-
-	mu        sync.Mutex
-	replies   map[string]*Reply   // by attempt
-	requests  map[string][]*Reply // the same, by request
-	ended     []ended             // those of them that have ended, oldest first
-	endedSize int                 // bytes that these keep
-}
-
-// ended is an attempt that has come to its end, and lingers.
-type ended struct {
-	reply *Reply
-	size  int
-	at    time.Time
+	attempts attempts
 }
 
 // NewWorker returns a worker for a provider's jobs; [Worker.Run] starts it.
@@ -74,10 +62,9 @@ func NewWorker(nc *nats.Conn, provider string, options WorkerOptions, h Handler)
 	id := NewID()
 	return &Worker{
 		id: id, provider: provider, nc: nc, js: js, options: options, handle: h,
-		log:     log.With(slog.String("provider", provider)),
-		inbox:   nc.NewInbox(),
-		slots:   make(chan struct{}, options.Concurrency),
-		replies: map[string]*Reply{}, requests: map[string][]*Reply{},
+		log:   log.With(slog.String("provider", provider)),
+		inbox: nc.NewInbox(),
+		slots: make(chan struct{}, options.Concurrency),
 	}, nil
 }
 
@@ -163,10 +150,7 @@ func (w *Worker) watch(ctx, taking context.Context) {
 				said = now
 				w.present(false)
 			}
-			w.mu.Lock()
-			w.forget(now)
-			w.mu.Unlock()
-			for _, r := range w.open() {
+			for _, r := range w.attempts.all(now, w.options.Timing.Linger) {
 				r.tick(now)
 			}
 		}
@@ -182,22 +166,9 @@ func (w *Worker) present(leaving bool) {
 	w.send(subjectPresence(w.provider, w.id), data)
 }
 
-func (w *Worker) open() []*Reply {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	replies := make([]*Reply, 0, len(w.replies))
-	for _, r := range w.replies {
-		replies = append(replies, r)
-	}
-	return replies
-}
-
 // receive takes an owner's answer to an attempt.
 func (w *Worker) receive(m *nats.Msg) {
-	w.mu.Lock()
-	r := w.replies[m.Subject[strings.LastIndexByte(m.Subject, '.')+1:]]
-	w.mu.Unlock()
-	if r != nil {
+	if r := w.attempts.byID(m.Subject[strings.LastIndexByte(m.Subject, '.')+1:]); r != nil {
 		r.receive(m)
 	}
 }
@@ -210,10 +181,7 @@ func (w *Worker) control(m *nats.Msg) {
 	if err != nil {
 		return
 	}
-	w.mu.Lock()
-	replies := w.requests[request]
-	w.mu.Unlock()
-	for _, r := range replies {
+	for _, r := range w.attempts.byRequest(request) {
 		r.control(msg)
 	}
 }

@@ -26,6 +26,11 @@ type Index struct {
 type Target struct {
 	Provider *Provider
 	Model    *Model
+
+	// Upstream is the name by which to call the model at the provider: its id,
+	// or the spelling of whoever has asked where the provider takes that and
+	// says it again.
+	Upstream string
 }
 
 // Listed is a target under the name by which it is shown.
@@ -88,7 +93,7 @@ func (x *Index) targets() []Target {
 			continue
 		}
 		p.models[m.ID] = m
-		p.order = append(p.order, Target{Provider: p.provider, Model: m})
+		p.order = append(p.order, Target{Provider: p.provider, Model: m, Upstream: m.ID})
 	}
 	var all []Target
 	for _, p := range x.snapshot.Providers {
@@ -150,7 +155,7 @@ func (x *Index) list(targets []Target) {
 	x.listed = make([]Listed, 0, len(targets))
 	for _, t := range targets {
 		name := t.Model.ID
-		if found, _ := x.Resolve(name); found != t {
+		if found, _ := x.Resolve(name); found.Model != t.Model {
 			name = qualified(t, name)
 		}
 		x.listed = append(x.listed, Listed{Name: name, Target: t})
@@ -164,6 +169,9 @@ func (x *Index) list(targets []Target) {
 // or not, and for providers of Ollama's dialect the case does not matter.
 func (x *Index) Resolve(name string) (Target, bool) {
 	if t, ok := x.lookup(name); ok {
+		if t.Provider.Dialect == dialectOllama {
+			t.Upstream = spelled(t, name)
+		}
 		return t, true
 	}
 	// Clients of Ollama's dialect add the tag to whatever they were shown.
@@ -179,6 +187,24 @@ func (x *Index) lookup(name string) (Target, bool) {
 	}
 	t, ok := x.folded[strings.ToLower(name)]
 	return t, ok
+}
+
+// spelled returns a name by which t was found, without the provider.
+func spelled(t Target, name string) string {
+	if isNameOf(name, t.Model.ID) {
+		return name
+	}
+	if _, bare, _ := strings.Cut(name, "/"); isNameOf(bare, t.Model.ID) {
+		return bare
+	}
+	return t.Model.ID // the letters are not such that an Ollama would find it
+}
+
+// isNameOf says whether an Ollama takes name for that id.
+func isNameOf(name, id string) bool {
+	name, _ = cutLatest(name)
+	id, _ = cutLatest(id)
+	return strings.EqualFold(name, id)
 }
 
 // cutLatest returns name without the tag :latest, if it has that.

@@ -93,15 +93,36 @@ func TestResolve(t *testing.T) {
 	}
 }
 
+func TestResolveSaysHowToCallTheModel(t *testing.T) {
+	x := NewIndex(shop)
+	for name, want := range map[string]string{
+		// An Ollama knows its models by all of these, and says them again.
+		"llama3": "llama3", "llama3:latest": "llama3:latest", "LLAMA3": "LLAMA3", "gpu1/LLAMA3:8B": "LLAMA3:8B",
+		"gpu1/llama3": "llama3", "GPU2/phi": "phi", "Phi:latest": "Phi:latest", "hf.co:443/org/model:latest": "hf.co:443/org/model:latest",
+		"gpu1/hf.co:443/org/model": "hf.co:443/org/model", "gpu1/L\u0130AMA": "", "ph\u0130": "Phi:latest",
+		// The others are called by their ids only.
+		"gpt-4o:latest": "gpt-4o", "openai/gpt-4o": "gpt-4o", "router/openai/gpt-4o:LATEST": "openai/gpt-4o", "odd:latest": "odd:latest",
+	} {
+		if got, _ := x.Resolve(name); got.Upstream != want {
+			t.Errorf("Resolve(%q) says %q, want %q", name, got.Upstream, want)
+		}
+	}
+	for _, l := range x.Models() {
+		if l.Upstream != l.Model.ID {
+			t.Errorf("%s is listed to be called %q", l.Name, l.Upstream)
+		}
+	}
+}
+
 func TestModelsListsEachOnceUnderANameThatFindsIt(t *testing.T) {
 	x := NewIndex(shop)
 	var got []string
 	for _, l := range x.Models() {
 		got = append(got, l.Name)
-		if target, ok := x.Resolve(l.Name); !ok || target != l.Target {
+		if target, ok := x.Resolve(l.Name); !ok || target.Model != l.Target.Model {
 			t.Errorf("Resolve(%q) = %+v, %v, want the model listed so", l.Name, target, ok)
 		}
-		if target, ok := x.Resolve(l.Name + ":latest"); l.Name != "odd" && (!ok || target != l.Target) {
+		if target, ok := x.Resolve(l.Name + ":latest"); l.Name != "odd" && (!ok || target.Model != l.Target.Model) {
 			t.Errorf("Resolve(%q) = %+v, %v, want the model listed without the tag", l.Name+":latest", target, ok)
 		}
 	}
@@ -164,7 +185,7 @@ func TestDistance(t *testing.T) {
 
 func TestResolveDoesNotAllocateOnAHit(t *testing.T) {
 	x := NewIndex(shop)
-	for _, name := range []string{"gpt-4o", "openai/gpt-4o", "llama3", "llama3:latest", "gpt-4o:latest"} {
+	for _, name := range []string{"gpt-4o", "openai/gpt-4o", "llama3", "llama3:latest", "gpt-4o:latest", "gpu1/llama3", "gpu2/llama3:8b"} {
 		if got := testing.AllocsPerRun(100, func() { x.Resolve(name) }); got != 0 {
 			t.Errorf("Resolve(%q) allocates %v times, want none", name, got)
 		}

@@ -5,6 +5,7 @@ package catalog
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -13,10 +14,21 @@ type Provider struct {
 	Name     string    `json:"name"`               // as configured; without a slash
 	Kind     string    `json:"kind,omitempty"`     // which code speaks to it
 	Dialect  string    `json:"dialect,omitempty"`  // openai, anthropic, ollama
+	Native   []string  `json:"native,omitempty"`   // see [Provider.Takes]
 	BaseURL  string    `json:"base_url,omitempty"` // never with credentials
 	Error    string    `json:"error,omitempty"`    // why the last listing failed; empty when it did not
 	SyncedAt time.Time `json:"synced_at,omitzero"` // end of the last listing that succeeded; zero: none did
 	Stale    bool      `json:"stale,omitempty"`    // the models are those of an earlier listing
+}
+
+// Takes reports whether the provider takes calls of a dialect's operation as
+// they are. Native lists them, each as dialect/operation; where it is empty,
+// these are all operations of the provider's own dialect.
+func (p *Provider) Takes(dialect, operation string) bool {
+	if len(p.Native) > 0 {
+		return slices.Contains(p.Native, dialect+"/"+operation)
+	}
+	return dialect != "" && dialect == p.Dialect
 }
 
 // A Model is one model of one provider. Zero values stand for what the provider

@@ -37,6 +37,8 @@ type Route struct {
 	Path      string // of the POST request, such as /v1/chat/completions
 	Operation string // the path behind the API's base, such as chat/completions
 	Streams   bool   // whether the answer is streamed when the request does not say
+	Task      llm.Task
+	Header    string // of a request: the one that goes along where the call is passed on as it is; may be empty
 }
 
 // A Call is a request as it was read, and the way to answer it.

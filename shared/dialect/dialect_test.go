@@ -3,7 +3,8 @@ package dialect_test
 import (
 	"cmp"
 	"fmt"
-	"os"
+	"io/fs"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -13,13 +14,14 @@ import (
 	"github.com/offbeat-studio/allama/shared/dialect/dialecttest"
 	"github.com/offbeat-studio/allama/shared/dialect/ollama"
 	"github.com/offbeat-studio/allama/shared/dialect/openai"
+	"github.com/offbeat-studio/allama/shared/dialect/openai/responses"
 	"github.com/offbeat-studio/allama/shared/frame"
 	"github.com/offbeat-studio/allama/shared/llm"
 )
 
 // suites lists the dialects. A new one is its folder and a function here.
 func suites() []dialecttest.Suite {
-	return []dialecttest.Suite{openaiSuite(), anthropicSuite(), ollamaSuite()}
+	return []dialecttest.Suite{openaiSuite(), responsesSuite(), anthropicSuite(), ollamaSuite()}
 }
 
 func openaiSuite() dialecttest.Suite {
@@ -31,6 +33,17 @@ func openaiSuite() dialecttest.Suite {
 			"data: {\"object\":\"chat.completion.chunk\",\"choices\":[]}\n\n", "data: {\"object\":\"later\",\"x\":[1]}\n\n",
 		},
 		Requests: []requestLoss{noResultNames, noNamelessSchema, noUnsaidStrictness},
+	}
+}
+
+func responsesSuite() dialecttest.Suite {
+	return dialecttest.Suite{
+		Server: responses.Server{}, Client: responses.Client{}, Operation: "responses",
+		Model: "gpt-5", Frames: frame.SSE,
+		Settle:   func(text []byte) []byte { return settled(text, "") },
+		Unknown:  []string{": comment\n\n", "event: later\n\n", "data: {\"type\":\"response.later\",\"output_index\":\"x\",\"delta\":{}}\n\n"},
+		Answers:  []loss{noID, noSignature},
+		Requests: []requestLoss{noResultNames, noNamelessSchema, noUnsaidStrictness, noToolStrictness, noStops},
 	}
 }
 
@@ -107,6 +120,12 @@ var (
 			r.Format.Strict = new(false)
 		}
 	}}
+	noToolStrictness = requestLoss{What: "that nobody said how strictly the schema of a tool holds", Forget: func(r *llm.Request) {
+		for i := range r.Tools {
+			r.Tools[i].Strict = cmp.Or(r.Tools[i].Strict, new(false))
+		}
+	}}
+	noStops      = requestLoss{What: "stop sequences", Forget: func(r *llm.Request) { r.Limits.Stop = nil }}
 	noBlankStops = requestLoss{What: "stop sequences of white space, which the API refuses", Forget: func(r *llm.Request) {
 		r.Limits.Stop = slices.DeleteFunc(r.Limits.Stop, func(s string) bool { return strings.TrimSpace(s) == "" })
 	}}
@@ -147,19 +166,24 @@ func TestConformance(t *testing.T) {
 }
 
 func TestEveryDialectIsListed(t *testing.T) {
-	entries, err := os.ReadDir(".")
+	var folders, listed []string
+	err := filepath.WalkDir(".", func(path string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil || !e.IsDir() || path == ".":
+			return err
+		case e.Name() == "dialecttest" || e.Name() == "testdata":
+			return fs.SkipDir
+		}
+		folders = append(folders, e.Name())
+		return nil
+	})
 	if err != nil {
 		t.Fatal(err)
-	}
-	var folders, listed []string
-	for _, e := range entries {
-		if e.IsDir() && e.Name() != "dialecttest" && e.Name() != "testdata" {
-			folders = append(folders, e.Name())
-		}
 	}
 	for _, s := range suites() {
 		listed = append(listed, s.Server.Name())
 	}
+	slices.Sort(folders)
 	slices.Sort(listed)
 	if !slices.Equal(folders, listed) {
 		t.Errorf("the folders are %q, the list of suites has %q", folders, listed)

@@ -18,6 +18,7 @@ import (
 // operation of each.
 var recordings = []struct{ folder, dialect, operation string }{
 	{"openai-chat", "openai", "chat/completions"},
+	{"openai-responses", "responses", "responses"},
 	{"anthropic-messages", "anthropic", "messages"},
 	{"ollama-chat", "ollama", "chat"},
 	{"ollama-generate", "ollama", "generate"},
@@ -128,6 +129,8 @@ func sweep(t *testing.T, folder string, from dialecttest.Suite) tally {
 // with them reach clients of the same dialect only.
 var unread = []struct{ folder, feature, name, reason string }{
 	{"openai-chat", "citations", "", "there is no word for annotations and for lists of sources"},
+	{"openai-responses", "citations", "mcp-", "the annotations are those of tools"},
+	{"openai-responses", "reasoning-content", "", "the thoughts are encrypted, or only counted"},
 	{"openai-chat", "thinking-signature", "gemini-compat-", "Gemini signs its tool calls in extra_content"},
 }
 

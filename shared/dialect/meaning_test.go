@@ -92,8 +92,9 @@ func has[B llm.Block](is func(B) bool) func(*llm.Response, meaning) bool {
 // poorer are the reasons that a dialect has no word for, with what it says
 // instead.
 var poorer = map[string]map[llm.FinishReason]llm.FinishReason{
-	"openai": {llm.FinishPause: llm.FinishStop},
-	"ollama": {llm.FinishPause: llm.FinishStop, llm.FinishContentFilter: llm.FinishStop},
+	"openai":    {llm.FinishPause: llm.FinishStop},
+	"responses": {llm.FinishPause: llm.FinishStop},
+	"ollama":    {llm.FinishPause: llm.FinishStop, llm.FinishContentFilter: llm.FinishStop},
 }
 
 // expected is the meaning that is left in a dialect.

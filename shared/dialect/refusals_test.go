@@ -36,7 +36,7 @@ var statuses = []struct {
 
 func TestEveryCodeHasItsStatusInEveryDialect(t *testing.T) {
 	for _, tt := range statuses {
-		want := map[string]int{"openai": tt.openai, "anthropic": tt.anthropic, "ollama": tt.ollama}
+		want := map[string]int{"openai": tt.openai, "responses": tt.openai, "anthropic": tt.anthropic, "ollama": tt.ollama}
 		for _, s := range suites() {
 			if got, body := s.Server.Refuse(&llm.Error{Code: tt.code, Message: "m"}, "req_1"); got != want[s.Server.Name()] {
 				t.Errorf("%s of %s: got %d want %d, with %s", tt.code, s.Server.Name(), got, want[s.Server.Name()], body)

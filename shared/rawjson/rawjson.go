@@ -25,8 +25,8 @@ var ErrNotObject = errors.New("the body must be a JSON object")
 // [ErrNotObject] for any other valid JSON. Nesting over 10,000 levels is
 // refused.
 func Check(body []byte) error {
-	var any struct{}
-	if err := json.Unmarshal(body, &any); err != nil {
+	var object struct{}
+	if err := json.Unmarshal(body, &object); err != nil {
 		if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 			return ErrNotObject
 		}

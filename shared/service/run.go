@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/offbeat-studio/allama/shared/logging"
@@ -99,8 +100,8 @@ func (g *group) wait(ctx context.Context) {
 // the stop first.
 func (g *group) stop() error {
 	errs := []error{g.failure}
-	for i := len(g.runs) - 1; i >= 0; i-- {
-		r := g.runs[i]
+	for _, r := range slices.Backward(g.runs) {
+
 		g.log.Debug("stopping", slog.String(logging.KeyComponent, r.Name))
 		errs = append(errs, r.stop(g.failure))
 	}

@@ -26,9 +26,12 @@ type recordedCase struct {
 	raw      bool
 }
 
-// recorded returns the recorded exchanges of the messages API, which lie
-// beside the project; where they do not, the test is skipped.
-func recorded(t testing.TB) []recordedCase {
+// recorded returns the recorded exchanges of the messages API.
+func recorded(t testing.TB) []recordedCase { return recordedOf(t, "anthropic-messages") }
+
+// recordedOf returns the recorded exchanges of an API, which lie beside the
+// project; where they do not, the test is skipped.
+func recordedOf(t testing.TB, api string) []recordedCase {
 	t.Helper()
 	root, err := os.Getwd()
 	for err == nil {
@@ -41,7 +44,7 @@ func recorded(t testing.TB) []recordedCase {
 		}
 		t.Skip("no go.work above the package: the recorded exchanges cannot be found")
 	}
-	base := filepath.Join(root, "..", "shared", "fixtures", "anthropic-messages")
+	base := filepath.Join(root, "..", "shared", "fixtures", api)
 	if _, err := os.Stat(base); err != nil {
 		t.Skipf("no recorded exchanges beside the project: %v", err)
 	}

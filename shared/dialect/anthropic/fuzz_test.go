@@ -20,7 +20,14 @@ func FuzzDecodeRequest(f *testing.F) {
 		if rawjson.Check(body) != nil {
 			return
 		}
+		count, counted := Server{}.Decode("messages/count_tokens", body)
+		if counted == nil && rawjson.Check(count.Reply) != nil {
+			t.Fatalf("counted as %s", count.Reply)
+		}
 		call, err := Server{}.Decode("messages", body)
+		if err == nil && counted != nil {
+			t.Fatalf("not counted, though it can be answered: %v", counted)
+		}
 		if err != nil {
 			if e, ok := errors.AsType[*llm.Error](err); !ok || e.Code != llm.CodeInvalid || e.Message == "" {
 				t.Fatalf("got %#v, want an invalid request", err)

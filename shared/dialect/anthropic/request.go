@@ -19,16 +19,21 @@ func decodeMessages(body []byte) (*dialect.Call, error) {
 	if err := parse("", body, &b); err != nil {
 		return nil, err
 	}
+	return b.call(body)
+}
+
+// call makes a call of b, which was read from body.
+func (b *requestBody) call(body []byte) (*dialect.Call, error) {
 	if err := b.check(); err != nil {
 		return nil, err
 	}
-	r := requestReader{body: &b, extra: extras{}}
+	r := requestReader{body: b, extra: extras{}}
 	r.extra.add("", rawjson.Unknown[requestBody](body))
 	request, err := r.read()
 	if err != nil {
 		return nil, err
 	}
-	return &dialect.Call{Request: request, Encoder: &encoder{model: b.Model, estimate: estimate(request)}}, nil
+	return &dialect.Call{Request: request, Encoder: &encoder{model: b.Model, estimate: dialect.Estimate(request)}}, nil
 }
 
 func (b *requestBody) check() error {

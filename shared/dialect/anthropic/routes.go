@@ -22,7 +22,19 @@ var (
 	_ dialect.Client = Client{}
 )
 
-const messages = "messages" // the operation
+// The operations.
+const (
+	messages    = "messages"
+	countTokens = "messages/count_tokens"
+)
+
+// beta is the header that asks for features which are not for everybody yet.
+const beta = "Anthropic-Beta"
+
+// decoders read the calls.
+var decoders = map[string]func(body []byte) (*dialect.Call, error){
+	messages: decodeMessages, countTokens: decodeCount,
+}
 
 // Name returns "anthropic".
 func (Server) Name() string { return dialectName }
@@ -32,19 +44,27 @@ func (Client) Name() string { return dialectName }
 
 // Routes lists the calls.
 func (Server) Routes() []dialect.Route {
-	return []dialect.Route{{Path: "/v1/" + messages, Operation: messages}}
+	return []dialect.Route{
+		{Path: "/v1/" + messages, Operation: messages, Header: beta},
+		{Path: "/v1/" + countTokens, Operation: countTokens, Header: beta},
+	}
 }
 
 // Decode reads the body of a call, which must be a JSON object.
 func (Server) Decode(operation string, body []byte) (*dialect.Call, error) {
-	if operation != messages {
+	decode, ok := decoders[operation]
+	if !ok {
 		return nil, &llm.Error{Code: llm.CodeNotFound, Message: "no such operation: " + operation}
 	}
-	return decodeMessages(body)
+	return decode(body)
 }
 
-// Framing returns server-sent events with pings.
-func (Server) Framing(string) dialect.Framing {
+// Framing returns server-sent events with pings, and nothing for a count, which
+// is never streamed.
+func (Server) Framing(operation string) dialect.Framing {
+	if operation == countTokens {
+		return dialect.Framing{}
+	}
 	return dialect.Framing{
 		ContentType: "text/event-stream",
 		KeepAlive:   []byte(pingFrame),

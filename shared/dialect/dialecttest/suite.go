@@ -52,6 +52,7 @@ func Run(t *testing.T, s Suite) {
 		}
 	})
 	t.Run("routes", s.testRoutes)
+	t.Run("embeddings", s.testEmbeddings)
 	t.Run("requests", s.testRequests)
 	t.Run("answers", s.testAnswers)
 	t.Run("what is listed as lost is lost", s.testLosses)

@@ -96,28 +96,15 @@ func errorText(e *llm.Error) string {
 	switch {
 	case e.Code == llm.CodeModelNotFound && e.Param != "":
 		return notFoundText(e.Param)
-	case e.Code == llm.CodeContextLength && !saysTooLong(e.Message):
-		return contextText // the words of other upstreams mean nothing to clients
+	case e.Code == llm.CodeContextLength && e.Message == "":
+		return contextText
+	case e.Code == llm.CodeContextLength && !strings.Contains(e.Message, contextText):
+		return contextText + ": " + e.Message // clients look for the former
 	case e.Code == llm.CodeOverloaded:
 		return cmp.Or(e.Message, busyText)
 	default:
 		return cmp.Or(e.Message, strings.ReplaceAll(string(e.Code), "_", " "), "internal error")
 	}
-}
-
-// saysTooLong reports whether text says, in one of Ollama's ways, that the
-// conversation does not fit into the model's context.
-func saysTooLong(text string) bool {
-	text = strings.ToLower(text)
-	if !strings.Contains(text, "context") {
-		return false
-	}
-	for _, word := range []string{"exceed", "too large", "longer", "too long", "maximum context length"} {
-		if strings.Contains(text, word) {
-			return true
-		}
-	}
-	return false
 }
 
 // hidden is said in place of what is wrong with the operator's key, which is

@@ -81,7 +81,8 @@ func whole(v float64) int64 {
 	return int64(math.Trunc(min(max(v, -limit), limit)))
 }
 
-// readOptions takes over the options; those without a word go to r.Extra.
+// readOptions takes over the options; those without a word go to r.Extra, and
+// those that Ollama does not know nowhere.
 func readOptions(r *llm.Request, raw json.RawMessage) error {
 	if rawjson.IsNull(raw) {
 		return nil
@@ -117,7 +118,9 @@ func readOption(r *llm.Request, key string, value json.RawMessage) error {
 		set(r, number)
 		return nil
 	}
-	addExtra(r, key, value)
+	if kind != "" {
+		addExtra(r, key, value)
+	}
 	return nil
 }
 

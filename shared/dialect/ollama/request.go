@@ -41,6 +41,11 @@ func (s Server) decodeChat(body []byte) (*dialect.Call, error) {
 	return orNative(call, readMessages(r, in.Messages))
 }
 
+// wordless are the fields that Ollama knows and package llm has no word for.
+// Whatever Ollama does not know it ignores: it must not come to mean something
+// in another dialect.
+var wordless = []string{"truncate", "shift", "_debug_render_only"}
+
 // read parses the body of a call; common finds the part that all calls share.
 func read[T any](body []byte, common func(*T) *request) (*T, *llm.Request, error) {
 	in := new(T)
@@ -50,7 +55,9 @@ func read[T any](body []byte, common func(*T) *request) (*T, *llm.Request, error
 	c := common(in)
 	r := &llm.Request{Model: c.Model, Stream: c.Stream == nil || *c.Stream}
 	for key, value := range rawjson.Unknown[T](body) {
-		addExtra(r, key, value)
+		if slices.Contains(wordless, key) {
+			addExtra(r, key, value)
+		}
 	}
 	addExtra(r, "keep_alive", c.KeepAlive)
 	return in, r, nil

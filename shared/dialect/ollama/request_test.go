@@ -110,8 +110,18 @@ func TestDecodeRequest(t *testing.T) {
 		},
 		{
 			"what has no word is extra", "generate",
-			`{"model":"m","stream":false,"prompt":"hi","keep_alive":"5m","shift":false,"odd":null,"options":{"num_ctx":1024,"mirostat":2,"use_mmap":true}}`,
-			`{"model":"m","messages":[{"role":"user","content":[{"text":{"text":"hi"}}]}],"extra":{"keep_alive":"5m","mirostat":2,"num_ctx":1024,"shift":false,"use_mmap":true}}`,
+			`{"model":"m","stream":false,"prompt":"hi","keep_alive":"5m","shift":false,"truncate":null,"_debug_render_only":true,"options":{"num_ctx":1024,"use_mmap":true}}`,
+			`{"model":"m","messages":[{"role":"user","content":[{"text":{"text":"hi"}}]}],"extra":{"_debug_render_only":true,"keep_alive":"5m","num_ctx":1024,"shift":false,"use_mmap":true}}`,
+		},
+		{
+			"what Ollama does not know is ignored", "chat",
+			`{"model":"m","stream":false,"messages":[{"role":"user","content":"hi"}],"n":2,"prompt":"x","system":"x","background":true,"options":{"n":2,"mirostat":2}}`,
+			`{"model":"m","messages":[{"role":"user","content":[{"text":{"text":"hi"}}]}]}`,
+		},
+		{
+			"so it is beside a prompt", "generate",
+			`{"model":"m","stream":false,"prompt":"hi","n":2,"messages":[7],"tools":{}}`,
+			`{"model":"m","messages":[{"role":"user","content":[{"text":{"text":"hi"}}]}]}`,
 		},
 		{
 			"a prompt is a conversation of one turn", "generate",
@@ -221,11 +231,11 @@ func TestRoutes(t *testing.T) {
 	var got []string
 	for _, r := range (Server{}).Routes() {
 		got = append(got, r.Path+" "+r.Operation)
-		if !r.Streams {
-			t.Errorf("%s does not stream by default", r.Path)
+		if r.Streams != (r.Task == "") {
+			t.Errorf("%s streams by default: %t, want that of all but embeddings", r.Path, r.Streams)
 		}
 	}
-	if want := "/api/chat chat,/api/generate generate"; strings.Join(got, ",") != want {
+	if want := "/api/chat chat,/api/generate generate,/api/embed embed,/api/embeddings embeddings"; strings.Join(got, ",") != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	if (Server{}).Name() != "ollama" || (Client{}).Name() != "ollama" {

@@ -1,6 +1,6 @@
-// Package ollama is Ollama's own dialect: its chat and generate calls, both as
-// clients speak them and as upstreams do. It knows nothing of the catalogue
-// calls, of Ollama's OpenAI-like paths, nor of HTTP.
+// Package ollama is Ollama's own dialect: its chat and generate calls and those
+// for embeddings, both as clients speak them and as upstreams do. It knows
+// nothing of the catalogue calls, of Ollama's OpenAI-like paths, nor of HTTP.
 package ollama
 
 import (
@@ -21,11 +21,11 @@ type Server struct {
 type Client struct{}
 
 var (
-	_ dialect.Server = Server{}
-	_ dialect.Client = Client{}
+	_ dialect.EmbedServer = Server{}
+	_ dialect.EmbedClient = Client{}
 )
 
-// An operation is one model call of the dialect.
+// An operation is one model call of the dialect that is answered with events.
 type operation struct {
 	route  dialect.Route
 	decode func(Server, []byte) (*dialect.Call, error)
@@ -34,6 +34,12 @@ type operation struct {
 var operations = []operation{
 	{dialect.Route{Path: "/api/chat", Operation: "chat", Streams: true}, Server.decodeChat},
 	{dialect.Route{Path: "/api/generate", Operation: "generate", Streams: true}, Server.decodeGenerate},
+}
+
+// embedRoutes are the calls for embeddings.
+var embedRoutes = []dialect.Route{
+	{Path: "/api/" + embed, Operation: embed, Task: llm.TaskEmbed},
+	{Path: "/api/" + embeddings, Operation: embeddings, Task: llm.TaskEmbed},
 }
 
 // Name returns ollama.
@@ -48,7 +54,7 @@ func (Server) Routes() []dialect.Route {
 	for i, op := range operations {
 		routes[i] = op.route
 	}
-	return routes
+	return append(routes, embedRoutes...)
 }
 
 // Decode reads the body of a call.
@@ -65,9 +71,12 @@ func (s Server) Decode(operation string, body []byte) (*dialect.Call, error) {
 	return nil, &llm.Error{Code: llm.CodeNotFound, Message: "unknown operation: " + operation}
 }
 
-// Framing is the same for all operations: lines of JSON, with nothing that
-// could be sent during silence.
-func (Server) Framing(string) dialect.Framing {
+// Framing is lines of JSON, with nothing that could be sent during silence;
+// embeddings have none.
+func (Server) Framing(operation string) dialect.Framing {
+	if isEmbedding(operation) {
+		return dialect.Framing{}
+	}
 	return dialect.Framing{ContentType: "application/x-ndjson", Error: errorLine}
 }
 

@@ -125,8 +125,12 @@ func readAnswer(data []byte) (*answer, error) {
 	return a, nil
 }
 
-// Whole reads an answer that is not streamed: one line, and the last one.
+// Whole reads an answer that is not streamed: one line, and the last one. Of
+// embeddings it reads the usage only.
 func (c Client) Whole(operation string, body []byte) (*llm.Response, error) {
+	if isEmbedding(operation) {
+		return c.wholeEmbedding(body)
+	}
 	oneLine := func(yield func(frame.Frame, error) bool) {
 		yield(frame.Frame{Data: body, Raw: body}, nil)
 	}

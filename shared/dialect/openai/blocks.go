@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"crypto/rand"
 	"encoding/json"
+	"slices"
 
 	"github.com/offbeat-studio/allama/shared/llm"
 )
@@ -135,8 +136,8 @@ func (b *blocks) call(c toolCall) {
 // Servers are sloppy: the index may be missing or always zero, ids may be
 // missing or repeated, and names may be repeated in each piece.
 func (b *blocks) find(c toolCall, f *functionCall) *block {
-	for i := len(b.calls) - 1; i >= 0; i-- {
-		call := b.calls[i]
+	for _, call := range slices.Backward(b.calls) {
+
 		if c.Index != nil && call.index >= 0 && *c.Index != call.index || c.ID != "" && call.id != "" && c.ID != call.id {
 			continue
 		}

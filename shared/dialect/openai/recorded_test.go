@@ -247,8 +247,8 @@ func TestBrokenStreamsNeverFinish(t *testing.T) {
 // A clean end is a success only behind a finish reason.
 func TestCleanEndsNeedAReason(t *testing.T) {
 	body, _ := io.ReadAll(sse(deltas(`{"content":"Hello"}`)...))
-	reason := bytes.Index(body, []byte(`"finish_reason":"stop"`))
-	for cut := range body[:reason] {
+	before, _, _ := bytes.Cut(body, []byte(`"finish_reason":"stop"`))
+	for cut := range before {
 		if _, err := read(bytes.NewReader(body[:cut])); err == nil {
 			t.Fatalf("cut at %d: got no error", cut)
 		}

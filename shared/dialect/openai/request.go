@@ -62,8 +62,11 @@ func (r *reading) missing(path string) {
 }
 
 // extra returns the fields that the canonical form has no word for.
-func extra(body []byte) map[string]json.RawMessage {
-	fields := rawjson.Unknown[request](body)
+func extra(body []byte) map[string]json.RawMessage { return unknown[request](body) }
+
+// unknown returns the fields of a body that T has no word for.
+func unknown[T any](body []byte) map[string]json.RawMessage {
+	fields := rawjson.Unknown[T](body)
 	for name, value := range fields {
 		if rawjson.IsNull(value) {
 			delete(fields, name)
@@ -95,16 +98,7 @@ func (in *request) untranslatable() error {
 
 func (r *reading) sampled() {
 	in := r.request
-	r.out.Sampling = llm.Sampling{
-		Temperature:      in.Temperature,
-		TopP:             in.TopP,
-		TopK:             in.TopK,
-		MinP:             in.MinP,
-		Seed:             in.Seed,
-		FrequencyPenalty: in.FrequencyPenalty,
-		PresencePenalty:  in.PresencePenalty,
-		RepeatPenalty:    in.RepeatPenalty,
-	}
+	r.out.Sampling = in.sampling.canonical()
 	if in.Logprobs {
 		r.out.Logprobs = &in.TopLogprobs
 	}
@@ -114,12 +108,9 @@ func (r *reading) limits() {
 	l := &r.out.Limits
 	// Some clients say -1 for no limit.
 	l.MaxTokens = cmp.Or(max(r.MaxCompletionTokens, 0), max(r.MaxTokens, 0))
-	switch {
-	case rawjson.IsNull(r.Stop):
-	case r.Stop[0] == '"':
-		l.Stop = []string{new(joiner).add(r.Stop)}
-	case json.Unmarshal(r.Stop, &l.Stop) != nil:
-		r.invalid("stop", "Invalid type for 'stop': expected a string or an array of strings.")
+	var err error
+	if l.Stop, err = stops(r.Stop); err != nil && r.err == nil {
+		r.err = err
 	}
 }
 

@@ -20,6 +20,7 @@ func (c Client) Encode(r *llm.Request) (*dialect.Encoded, error) {
 	e.format()
 	e.reasoning()
 	e.caller()
+	e.refused()
 	e.Rest(r.Extra, func(field string) error {
 		return unsupported(field, "'%s' is not supported with this model", field)
 	})
@@ -93,9 +94,7 @@ func (e *encoding) sampling() {
 		FrequencyPenalty: s.FrequencyPenalty,
 		PresencePenalty:  s.PresencePenalty,
 	}
-	e.DropIf(s.TopK != nil, "top_k")
-	e.DropIf(s.MinP != nil, "min_p")
-	e.DropIf(s.RepeatPenalty != nil, "repeat_penalty")
+	e.samplers()
 	if n := e.in.Logprobs; n != nil {
 		e.out.Logprobs, e.out.TopLogprobs = true, *n
 	}
@@ -123,12 +122,24 @@ func (e *encoding) format() {
 		e.out.ResponseFormat = &responseFormat{Type: "json_object"}
 	case !json.Valid(f.Schema):
 		e.Refuse(invalid("response_format", "the schema of the response format is not valid JSON"))
+	case e.emulated():
+		e.out.ResponseFormat = &responseFormat{Type: "json_object"}
+		e.Emulate("response_format")
 	default:
 		e.out.ResponseFormat = &responseFormat{Type: "json_schema", JSONSchema: &jsonSchema{
 			Name: cmp.Or(f.Name, "response"), Description: f.Description, Schema: f.Schema,
 			Strict: cmp.Or(f.Strict, new(closed(f.Schema))),
 		}}
 	}
+}
+
+// schemaPrompt asks for a schema where the upstream cannot enforce it.
+const schemaPrompt = "Answer with one JSON object and nothing else. It must be valid against this JSON Schema: "
+
+// emulated reports whether the answer's schema can only be asked for in words.
+func (e *encoding) emulated() bool {
+	f := e.in.Format
+	return e.client.NoSchemas && f != nil && !rawjson.IsNull(f.Schema) && json.Valid(f.Schema)
 }
 
 // reasoning writes the effort. Where only a budget is given, its share of the

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strings"
 
 	"github.com/offbeat-studio/allama/shared/llm"
@@ -11,8 +12,12 @@ import (
 )
 
 func (e *encoding) messages() {
-	if len(e.in.System) > 0 {
-		e.instruct(llm.Message{Content: e.in.System})
+	system := e.in.System
+	if e.emulated() {
+		system = append(slices.Clip(system), llm.Text{Text: schemaPrompt + string(e.in.Format.Schema)})
+	}
+	if len(system) > 0 {
+		e.instruct(llm.Message{Content: system})
 	}
 	for _, m := range e.in.Messages {
 		switch m.Role {

@@ -3,6 +3,7 @@ package openai
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -132,8 +133,12 @@ func TestDecodeRefusesOtherOperations(t *testing.T) {
 }
 
 func TestRoutes(t *testing.T) {
-	want := dialect.Route{Path: "/v1/chat/completions", Operation: "chat/completions"}
-	if got := (Server{}).Routes(); len(got) != 1 || got[0] != want {
+	want := []dialect.Route{
+		{Path: "/v1/chat/completions", Operation: "chat/completions"},
+		{Path: "/v1/completions", Operation: "completions"},
+		{Path: "/v1/embeddings", Operation: "embeddings", Task: llm.TaskEmbed},
+	}
+	if got := (Server{}).Routes(); !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	if got := (Server{}).Name() + (Client{}).Name(); got != "openaiopenai" {

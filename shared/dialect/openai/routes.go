@@ -1,6 +1,6 @@
-// Package openai is the dialect of the OpenAI API: chat completions, as
-// clients speak them to allama and as OpenAI and its many compatible servers
-// speak them to us. It does no I/O.
+// Package openai is the dialect of the OpenAI API: chat completions, and the
+// completions and embeddings beside them, as clients speak them to allama and
+// as OpenAI and its many compatible servers speak them to us. It does no I/O.
 package openai
 
 import (
@@ -9,8 +9,8 @@ import (
 )
 
 var (
-	_ dialect.Server = Server{}
-	_ dialect.Client = Client{}
+	_ dialect.EmbedServer = Server{}
+	_ dialect.EmbedClient = Client{}
 )
 
 // A Server is the dialect as clients speak it. The zero value is ready to use.
@@ -25,6 +25,15 @@ type Client struct {
 	ReasoningField  string // of an assistant's thoughts in the history: reasoning_content, reasoning or none; default reasoning_content
 	DeveloperRole   bool   // instructions have the role developer, not system
 	NoStreamOptions bool   // the upstream refuses stream_options; streams may then have no usage
+	NoSchemas       bool   // the upstream knows no json_schema, only json_object
+
+	// Adapts says that calls in the dialect, too, are made to fit: see
+	// [Client.Adapt]. Where the upstream is OpenAI's own, its clients are to be
+	// told what it says.
+	Adapts bool
+
+	Samplers []string  // those of top_k, min_p, repetition_penalty and repeat_penalty that the upstream takes
+	Refused  []Refusal // the first that is about a model counts
 }
 
 const (
@@ -40,7 +49,11 @@ func (Client) Name() string { return name }
 
 // Routes lists the calls that clients can make.
 func (Server) Routes() []dialect.Route {
-	return []dialect.Route{{Path: "/v1/" + chatCompletions, Operation: chatCompletions}}
+	return []dialect.Route{
+		{Path: "/v1/" + chatCompletions, Operation: chatCompletions},
+		{Path: "/v1/" + completions, Operation: completions},
+		{Path: "/v1/" + embeddings, Operation: embeddings, Task: llm.TaskEmbed},
+	}
 }
 
 // Decode reads the body of a call. Besides the errors of [dialect.Server], it
@@ -48,14 +61,20 @@ func (Server) Routes() []dialect.Route {
 // request is sound but asks for something that no other dialect has: such a
 // call can be passed through, but not translated.
 func (Server) Decode(operation string, body []byte) (*dialect.Call, error) {
-	if operation != chatCompletions {
-		return nil, &llm.Error{Code: llm.CodeNotFound, Message: "Unknown operation: " + operation}
+	switch operation {
+	case chatCompletions:
+		return decodeChat(body)
+	case completions:
+		return decodeCompletion(body)
 	}
-	return decodeChat(body)
+	return nil, &llm.Error{Code: llm.CodeNotFound, Message: "Unknown operation: " + operation}
 }
 
-// Framing is that of server-sent events.
-func (Server) Framing(string) dialect.Framing {
+// Framing is that of server-sent events; embeddings have none.
+func (Server) Framing(operation string) dialect.Framing {
+	if operation == embeddings {
+		return dialect.Framing{}
+	}
 	return dialect.Framing{
 		ContentType: "text/event-stream",
 		KeepAlive:   []byte(": keep-alive\n\n"),
@@ -66,5 +85,11 @@ func (Server) Framing(string) dialect.Framing {
 // Decoder reads a streamed answer.
 func (Client) Decoder(string) dialect.Decoder { return &chatDecoder{} }
 
-// Whole reads an answer that is not streamed.
-func (Client) Whole(_ string, body []byte) (*llm.Response, error) { return wholeChat(body) }
+// Whole reads an answer that is not streamed. Of embeddings it reads the usage
+// only.
+func (Client) Whole(operation string, body []byte) (*llm.Response, error) {
+	if operation == embeddings {
+		return wholeEmbedding(body)
+	}
+	return wholeChat(body)
+}

@@ -28,6 +28,7 @@ type choice struct {
 	Index        number          `json:"index"`
 	Delta        *message        `json:"delta"`
 	Message      *message        `json:"message"`
+	Text         json.RawMessage `json:"text"` // of a completion, in place of a message
 	Logprobs     *logprobs       `json:"logprobs"`
 	FinishReason *string         `json:"finish_reason"`
 	Error        json.RawMessage `json:"error"` // OpenRouter
@@ -128,6 +129,8 @@ func (d *chatDecoder) choice(c *choice) error {
 	}
 	if m := c.Delta; m != nil {
 		d.say(m, c.Logprobs)
+	} else if !rawjson.IsNull(c.Text) {
+		d.blocks.text(llm.Text{}, c.Text, nil)
 	}
 	if c.FinishReason != nil && d.reason == "" {
 		d.reason = *c.FinishReason

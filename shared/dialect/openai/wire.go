@@ -34,6 +34,7 @@ type sampling struct {
 	TopK             *int     `json:"top_k,omitempty"`              // vLLM, llama.cpp
 	MinP             *float64 `json:"min_p,omitempty"`              // vLLM, llama.cpp
 	RepeatPenalty    *float64 `json:"repetition_penalty,omitempty"` // vLLM
+	OldRepeatPenalty *float64 `json:"repeat_penalty,omitempty"`     // llama.cpp
 }
 
 type shape struct {

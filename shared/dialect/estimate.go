@@ -1,10 +1,10 @@
-package anthropic
+package dialect
 
 import "github.com/offbeat-studio/allama/shared/llm"
 
-// estimate is how many tokens a request has, as far as one can tell without
+// Estimate is how many tokens a request has, as far as one can tell without
 // the model's own way to count them: one for four bytes of text, 1 at least.
-func estimate(r *llm.Request) int {
+func Estimate(r *llm.Request) int {
 	n := textBytes(r.System)
 	for _, m := range r.Messages {
 		n += textBytes(m.Content)

@@ -1,0 +1,101 @@
+package bus
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// attempts are those of a worker: the running ones, and for a while the ended
+// ones, for packets that got lost on their way. It is safe for concurrent use.
+type attempts struct {
+	mu       sync.Mutex
+	ids      map[string]*Reply
+	requests map[string][]*Reply // the same
+	ended    []ended             // those of them that linger, oldest first
+	size     int                 // bytes that these keep
+}
+
+// ended is an attempt that has come to its end, and lingers.
+type ended struct {
+	reply *Reply
+	size  int
+	at    time.Time
+}
+
+func (a *attempts) add(r *Reply) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.ids == nil {
+		a.ids, a.requests = map[string]*Reply{}, map[string][]*Reply{}
+	}
+	a.ids[r.attempt] = r
+	a.requests[r.job.Request] = append(slices.Clip(a.requests[r.job.Request]), r)
+}
+
+// byID returns nil where there is none.
+func (a *attempts) byID(id string) *Reply {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.ids[id]
+}
+
+// byRequest returns all attempts for a request: more than one where its job
+// came again to the same worker.
+func (a *attempts) byRequest(request string) []*Reply {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.requests[request]
+}
+
+// all returns all attempts, without those that have lingered for long enough.
+func (a *attempts) all(now time.Time, linger time.Duration) []*Reply {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.forget(now, linger)
+	all := make([]*Reply, 0, len(a.ids))
+	for _, r := range a.ids {
+		all = append(all, r)
+	}
+	return all
+}
+
+// end lets an attempt linger, if it has anything to send again.
+func (a *attempts) end(r *Reply, linger time.Duration) {
+	size, now := r.kept(), time.Now()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if size == 0 {
+		a.remove(r)
+		return
+	}
+	a.ended = append(a.ended, ended{r, size, now})
+	a.size += size
+	a.forget(now, linger)
+}
+
+// forget removes what has lingered for long enough, and the oldest of the rest
+// where that takes too much room. The lock must be held.
+func (a *attempts) forget(now time.Time, linger time.Duration) {
+	for len(a.ended) > 0 {
+		oldest := a.ended[0]
+		if a.size <= lingerSize && now.Sub(oldest.at) < linger {
+			return
+		}
+		a.remove(oldest.reply)
+		a.size -= oldest.size
+		a.ended[0] = ended{} // for the garbage collector
+		a.ended = a.ended[1:]
+	}
+}
+
+// remove forgets an attempt. The lock must be held.
+func (a *attempts) remove(r *Reply) {
+	delete(a.ids, r.attempt)
+	rest := slices.DeleteFunc(slices.Clone(a.requests[r.job.Request]), func(o *Reply) bool { return o == r })
+	if len(rest) == 0 {
+		delete(a.requests, r.job.Request)
+	} else {
+		a.requests[r.job.Request] = rest
+	}
+}
