@@ -32,7 +32,11 @@ type exchange struct {
 	model    string // as the client names it
 	target   catalog.Target
 	stream   bool
-	encoder  dialect.Encoder // nil where the upstream speaks the client's dialect
+	body     []byte             // as the client sent it
+	encoder  dialect.Encoder    // nil where the upstream speaks the client's dialect, and for embeddings
+	embed    *dialect.EmbedCall // nil but for embeddings, where the upstream does not speak the client's dialect
+	warnings []llm.Warning      // of reading the request
+	begun    bool               // the encoder has begun the stream that the client gets
 	usage    *llm.Usage
 	attempts int
 	queued   time.Duration
@@ -60,17 +64,17 @@ func (x *exchange) run(r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	x.model = p.model
+	x.model, x.body = p.model, body
 	x.stream = p.stream && x.endpoint.framing.Error != nil
 	if err := x.resolve(body); err != nil {
 		return err
 	}
 	job := bus.Job{
-		Request: strings.TrimPrefix(x.out.id, idPrefix), Provider: x.target.Provider.Name, Model: x.target.Model.ID,
+		Request: strings.TrimPrefix(x.out.id, idPrefix), Provider: x.target.Provider.Name, Model: x.target.Upstream,
 		Encoding: bus.Native, Dialect: x.endpoint.speaker.Name(), Operation: x.endpoint.route.Operation,
-		Stream: x.stream, Body: body, Deadline: x.out.began.Add(s.cfg.RequestTimeout),
+		Task: x.endpoint.route.Task, Stream: x.stream, Body: body, Deadline: x.out.began.Add(s.cfg.RequestTimeout),
 	}
-	if x.target.Provider.Dialect != job.Dialect {
+	if !x.target.Provider.Takes(job.Dialect, job.Operation) {
 		reply, err := x.translate(&job)
 		if err != nil {
 			return err
@@ -79,6 +83,8 @@ func (x *exchange) run(r *http.Request) error {
 			x.modelHeaders()
 			return gone(x.out.body(http.StatusOK, x.endpoint.speaker.json, reply))
 		}
+	} else if job.Header, err = x.endpoint.passed(r.Header); err != nil {
+		return err
 	}
 	return x.relay(r.Context(), job)
 }
@@ -87,7 +93,7 @@ func (x *exchange) run(r *http.Request) error {
 // dialect, which knows how to refuse it.
 func (x *exchange) resolve(body []byte) error {
 	if x.model == "" {
-		if _, err := x.endpoint.speaker.Decode(x.endpoint.route.Operation, body); err != nil {
+		if err := x.endpoint.check(body); err != nil {
 			return err
 		}
 		return invalid("model", "model is required")
@@ -95,15 +101,36 @@ func (x *exchange) resolve(body []byte) error {
 	index := x.endpoint.server.catalog.Index()
 	target, ok := index.Resolve(x.model)
 	if !ok {
-		return x.endpoint.speaker.unknown(x.model, hint(index.Nearest(x.model, 3)))
+		return x.endpoint.unknown(x.model, hint(index.Nearest(x.model, 3)))
 	}
 	x.target = target
 	return nil
 }
 
+// check returns the error of the dialect for a body that is no request.
+func (e *endpoint) check(body []byte) (err error) {
+	if e.route.Task == llm.TaskEmbed {
+		_, err = e.decodeEmbed(body)
+	} else {
+		_, err = e.speaker.Decode(e.route.Operation, body)
+	}
+	return err
+}
+
+// unknown is the error for a model that there is not.
+func (e *endpoint) unknown(model, nearest string) error {
+	if e.route.Task == llm.TaskEmbed && e.speaker.unknownEmbed != nil {
+		return e.speaker.unknownEmbed(model)
+	}
+	return e.speaker.unknown(model, nearest)
+}
+
 // translate puts the canonical form into the job, for an upstream of another
 // dialect. It returns the reply to a call that needs no upstream.
 func (x *exchange) translate(job *bus.Job) (reply []byte, err error) {
+	if job.Task == llm.TaskEmbed {
+		return x.translateEmbed(job)
+	}
 	call, err := x.endpoint.speaker.Decode(job.Operation, job.Body)
 	if err != nil {
 		return nil, err
@@ -116,7 +143,7 @@ func (x *exchange) translate(job *bus.Job) (reply []byte, err error) {
 	if job.Body, err = rawjson.Marshal(call.Request); err != nil {
 		return nil, fmt.Errorf("write the canonical request: %w", err)
 	}
-	job.Encoding, x.encoder = bus.Canonical, call.Encoder
+	job.Encoding, x.encoder, x.warnings = bus.Canonical, call.Encoder, call.Warnings
 	return nil, nil
 }
 
@@ -160,6 +187,20 @@ func (x *exchange) fail(ctx context.Context) {
 		}
 		refuse(x.out, x.endpoint.speaker, x.err)
 	case x.stream:
-		_, _ = x.out.Write(x.endpoint.framing.Error(llm.AsError(x.err))) // the handler ends, whatever comes of it
+		_, _ = x.out.Write(x.lastFrame(llm.AsError(x.err))) // the handler ends, whatever comes of it
 	}
+}
+
+// A failer is an encoder that can end a stream which it has begun, where the
+// frame has to fit to what came before.
+type failer interface {
+	Fail(dst []byte, e *llm.Error) []byte
+}
+
+// lastFrame ends a stream that has failed.
+func (x *exchange) lastFrame(e *llm.Error) []byte {
+	if f, ok := x.encoder.(failer); ok && x.begun {
+		return f.Fail(nil, e)
+	}
+	return x.endpoint.framing.Error(e)
 }

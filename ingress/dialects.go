@@ -9,6 +9,7 @@ import (
 	"github.com/offbeat-studio/allama/shared/dialect/anthropic"
 	"github.com/offbeat-studio/allama/shared/dialect/ollama"
 	"github.com/offbeat-studio/allama/shared/dialect/openai"
+	"github.com/offbeat-studio/allama/shared/dialect/openai/responses"
 	"github.com/offbeat-studio/allama/shared/llm"
 )
 
@@ -21,6 +22,9 @@ type speaker struct {
 	claims   func(*http.Request) bool                      // whether a request to a shared path is the dialect's; nil: never
 	pages    bool                                          // whether lists of models come in pages
 	unknown  func(model string, nearest string) *llm.Error // there is no such model; nearest may be empty
+
+	// unknownEmbed is unknown for calls for embeddings; nil: the same.
+	unknownEmbed func(model string) *llm.Error
 }
 
 // speakers lists the dialects that clients may speak. The first one whose
@@ -29,7 +33,8 @@ func speakers() []*speaker {
 	return []*speaker{
 		{Server: anthropic.Server{}, json: "application/json", idHeader: "Request-Id", claims: claimsAnthropic, pages: true, unknown: unknownToAnthropic},
 		{Server: openai.Server{}, base: "/v1/", json: "application/json", unknown: unknownToOpenAI},
-		{Server: ollama.Server{}, base: "/api/", json: "application/json; charset=utf-8", unknown: unknownToOllama},
+		{Server: responses.Server{}, json: "application/json", unknown: unknownToOpenAI},
+		{Server: ollama.Server{}, base: "/api/", json: "application/json; charset=utf-8", unknown: unknownToOllama, unknownEmbed: unknownToEmbed},
 	}
 }
 
@@ -55,6 +60,11 @@ func unknownToOpenAI(model, nearest string) *llm.Error {
 // them: they stand for no hint.
 func unknownToOllama(model, _ string) *llm.Error {
 	return &llm.Error{Code: llm.CodeModelNotFound, Param: model, Message: fmt.Sprintf("model '%s' not found", model)}
+}
+
+// unknownToEmbed is what Ollama says where it should embed.
+func unknownToEmbed(model string) *llm.Error {
+	return &llm.Error{Code: llm.CodeModelNotFound, Message: fmt.Sprintf("model %q not found, try pulling it first", model)}
 }
 
 // hint words the nearest names as the end of a message.

@@ -84,7 +84,7 @@ func (s *Server) catch(w *response, r *http.Request) {
 	if p == nil {
 		return
 	}
-	if p == http.ErrAbortHandler { //nolint:errorlint // it is compared so by net/http, too
+	if p == http.ErrAbortHandler { // as net/http compares it
 		panic(p)
 	}
 	s.log.Error("handler panicked", slog.String(logging.KeyRequest, w.id), slog.String("path", r.URL.Path),

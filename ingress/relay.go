@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/offbeat-studio/allama/shared/bus"
+	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/llm"
 )
 
@@ -69,7 +71,7 @@ func (r *relay) take(b bus.Batch) (done bool, err error) {
 	for _, m := range b.Messages {
 		switch m := m.(type) {
 		case bus.Head:
-			r.open(m)
+			err = r.open(m)
 		case bus.Data:
 			err = r.add(m)
 		case bus.End:
@@ -86,23 +88,48 @@ func (r *relay) take(b bus.Batch) (done bool, err error) {
 }
 
 // open starts over: what came of an earlier attempt was not written.
-func (r *relay) open(h bus.Head) {
+func (r *relay) open(h bus.Head) error {
 	r.head, r.pending, r.content = h, r.pending[:0], false
 	r.whole = h.Whole || !r.stream
 	r.heads++
-	if r.encoder != nil && r.heads > 1 {
-		r.encoder = r.encoder.Restart()
+	encoder, err := r.encoderFor(h)
+	if err != nil {
+		return err
 	}
 	switch {
-	case r.encoder != nil && r.stream:
-		r.answer, r.whole = &events{encoder: r.encoder}, false
-	case r.encoder != nil:
-		r.answer = &folded{encoder: r.encoder}
+	case r.embed != nil:
+		r.answer, r.whole = &embedded{call: r.embed}, true
+	case encoder != nil && r.stream:
+		r.answer, r.whole = &events{encoder: encoder}, false
+	case encoder != nil:
+		r.answer = &folded{encoder: encoder}
 	case r.whole:
 		r.answer = &nativeWhole{}
 	default:
 		r.answer = nativeStream{}
 	}
+	return nil
+}
+
+// encoderFor returns the encoder for an attempt's answer; nil where that is in
+// the client's dialect already.
+func (r *relay) encoderFor(h bus.Head) (dialect.Encoder, error) {
+	switch {
+	case r.encoder != nil:
+		if r.heads > 1 {
+			r.encoder = r.encoder.Restart()
+		}
+		return r.encoder, nil
+	case h.Encoding != bus.Canonical:
+		return nil, nil
+	}
+	// The upstream speaks the client's dialect, but has streamed what was not
+	// to be streamed, or the other way round.
+	call, err := r.endpoint.speaker.Decode(r.endpoint.route.Operation, r.body)
+	if err != nil {
+		return nil, &llm.Error{Code: llm.CodeUpstream, Message: "the upstream did not answer in the form that it was asked for", Err: err}
+	}
+	return call.Encoder, nil
 }
 
 func (r *relay) add(piece []byte) error {
@@ -168,6 +195,7 @@ func (r *relay) flush(attempt int) error {
 		r.answer, r.pending, r.content = nil, r.pending[:0], false
 		return nil
 	}
+	r.begun = true
 	err := r.send(r.pending)
 	r.pending, r.content = r.pending[:0], false
 	return err
@@ -181,7 +209,7 @@ func (r *relay) commit(attempt int) bool {
 }
 
 func (r *relay) sendWhole() error {
-	r.callHeaders(r.call, r.head.Warnings)
+	r.callHeaders(r.call, slices.Concat(r.warnings, r.head.Warnings))
 	contentType := r.endpoint.speaker.json // of the upstream's own, the parameters are lost
 	if media := r.head.ContentType; r.encoder == nil && !strings.HasPrefix(contentType, media) {
 		contentType = media
@@ -192,7 +220,7 @@ func (r *relay) sendWhole() error {
 // send writes a piece of a stream and flushes it.
 func (r *relay) send(p []byte) error {
 	if r.out.status == 0 {
-		r.callHeaders(r.call, r.head.Warnings)
+		r.callHeaders(r.call, slices.Concat(r.warnings, r.head.Warnings))
 		h := r.out.Header()
 		// The upstream's own content type is not gone by: it may lack or add
 		// parameters that clients compare.

@@ -72,7 +72,7 @@ func (x *exchange) served() []slog.Attr {
 		return nil
 	}
 	encoding := bus.Native
-	if x.encoder != nil {
+	if x.encoder != nil || x.embed != nil {
 		encoding = bus.Canonical
 	}
 	attrs := []slog.Attr{

@@ -34,6 +34,9 @@ func (s *Server) router() *mux.Router {
 			add(route.Path, e.serve, http.MethodPost)
 		}
 	}
+	for path, methods := range answers {
+		add(path, s.noAnswer, methods...)
+	}
 	add("/v1/models", s.listModels, read...)
 	add("/v1/models/{id:.+}", s.showModel, read...)
 	add("/v1/models/{id:.+}", s.keepModel, http.MethodDelete)

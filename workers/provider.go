@@ -28,16 +28,30 @@ type Provider interface {
 	Answer(ctx context.Context, r *llm.Request, wait func(longest time.Duration) error) (llm.Stream, []llm.Warning, error)
 }
 
-// A Forwarder is a [Provider] that also takes calls in its upstream's own
-// dialect, and answers them in the upstream's own words.
+// A Forwarder is a [Provider] that also takes calls in a dialect of its
+// upstream's, and answers them in the upstream's own words.
 type Forwarder interface {
 	Provider
 
 	// Dialect is the name of the upstream's dialect.
 	Dialect() string
 
+	// Native lists the calls that it takes, in the form of
+	// [catalog.Provider.Takes].
+	Native() []string
+
 	// Forward is Answer for such a call.
 	Forward(ctx context.Context, c *upstream.Call) (*upstream.Answer, error)
+}
+
+// An Embedder is a [Provider] that also makes embeddings, or says by an
+// [*llm.Error] that its upstream does not.
+type Embedder interface {
+	Provider
+
+	// Embed returns the embeddings of the texts of r, and what of r could not
+	// be carried. It calls wait as Answer does.
+	Embed(ctx context.Context, r *llm.EmbedRequest, wait func(longest time.Duration) error) (*llm.Embeddings, []llm.Warning, error)
 }
 
 // A Lister is a [Provider] that can say which models it serves.

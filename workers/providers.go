@@ -18,11 +18,12 @@ import (
 // ProviderConfig says what one provider is.
 type ProviderConfig struct {
 	Name           string         // see [ValidName]
-	Kind           string         // one of [Kinds]
-	Host           string         // the API's address; empty: the kind's own
+	Kind           string         // one of [Kinds], or the name of one of the [Vendors]
+	Host           string         // the API's address; empty: that of the vendor or the kind
 	APIKey         logging.Secret // empty: none is sent
 	MaxConcurrency int            // calls at once, of one process; 0: 20,000
 	Timeout        time.Duration  // longest silence of the upstream; 0: the kind's default
+	Beta           *bool          // whether beta headers of clients are sent on; nil: to Anthropic itself only
 }
 
 // A kind is a way to make providers.
@@ -52,12 +53,8 @@ func Kinds() []string {
 // Dialect is the dialect in which providers of a kind take native calls; empty
 // where they take none, and for unknown kinds.
 func Dialect(kind string) string {
-	for _, k := range kinds {
-		if k.name == kind {
-			return k.dialect
-		}
-	}
-	return ""
+	k, _, _ := kindOf(kind)
+	return k.dialect
 }
 
 var validName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
@@ -70,17 +67,15 @@ func Open(c ProviderConfig) (Lister, error) {
 	if !ValidName(c.Name) {
 		return nil, fmt.Errorf("provider %q: the name must be of a-z, 0-9, _ and -", c.Name)
 	}
-	for _, k := range kinds {
-		if k.name != c.Kind {
-			continue
-		}
-		p, err := k.open(upstream.Config{Host: c.Host, APIKey: c.APIKey, Timeout: c.Timeout})
-		if err != nil {
-			return nil, fmt.Errorf("provider %s: %w", c.Name, err)
-		}
-		return p, nil
+	k, vendor, ok := kindOf(c.Kind)
+	if !ok {
+		return nil, fmt.Errorf("provider %s: unknown kind %q", c.Name, c.Kind)
 	}
-	return nil, fmt.Errorf("provider %s: unknown kind %q", c.Name, c.Kind)
+	p, err := k.open(upstream.Config{Host: c.Host, APIKey: c.APIKey, Timeout: c.Timeout, Vendor: vendor, Beta: c.Beta})
+	if err != nil {
+		return nil, fmt.Errorf("provider %s: %w", c.Name, err)
+	}
+	return p, nil
 }
 
 // Source returns what the catalog knows of a provider before it was listed,
@@ -90,7 +85,11 @@ func Source(c ProviderConfig) (catalog.Provider, func(context.Context) ([]catalo
 	if err != nil {
 		return catalog.Provider{}, nil, err
 	}
-	entry := catalog.Provider{Name: c.Name, Kind: c.Kind, Dialect: Dialect(c.Kind)}
+	k, _, _ := kindOf(c.Kind)
+	entry := catalog.Provider{Name: c.Name, Kind: k.name, Dialect: k.dialect}
+	if f, ok := p.(Forwarder); ok {
+		entry.Native = f.Native()
+	}
 	if r, ok := p.(remote); ok {
 		entry.BaseURL = r.BaseURL()
 	}

@@ -2,10 +2,12 @@ package workers_test
 
 import (
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/offbeat-studio/allama/shared/catalog"
 	"github.com/offbeat-studio/allama/workers"
 )
 
@@ -62,6 +64,25 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 				t.Error("Source: no error")
 			}
 		})
+	}
+}
+
+func TestVendorStandsForItsKind(t *testing.T) {
+	entry, _, err := workers.Source(workers.ProviderConfig{Name: "fast", Kind: "groq"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := catalog.Provider{Name: "fast", Kind: "openai", Dialect: "openai", BaseURL: "https://api.groq.com/openai/v1", Native: []string{"openai/chat/completions"}}
+	if !reflect.DeepEqual(entry, want) {
+		t.Errorf("entry is %+v want %+v", entry, want)
+	}
+	if got := workers.Dialect("groq"); got != "openai" {
+		t.Errorf("the dialect is %q want openai", got)
+	}
+	for _, v := range workers.Vendors() {
+		if slices.Contains(workers.Kinds(), v.Name) || !workers.ValidName(v.Name) {
+			t.Errorf("the vendor %q cannot have that name", v.Name)
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/offbeat-studio/allama/shared/bus"
+	"github.com/offbeat-studio/allama/shared/catalog"
 	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/logging"
 	"github.com/offbeat-studio/allama/shared/rawjson"
@@ -33,7 +34,7 @@ func (h *handler) handle(ctx context.Context, j *bus.Job, r *bus.Reply) bus.End 
 	var err error
 	switch j.Encoding {
 	case bus.Canonical:
-		err = h.canonical(a)
+		err = h.perform(a)
 	case bus.Native:
 		err = h.native(a)
 	default:
@@ -45,6 +46,18 @@ func (h *handler) handle(ctx context.Context, j *bus.Job, r *bus.Reply) bus.End 
 	a.end.Error = failure(ctx, err)
 	h.report(j, a.end.Error, time.Since(began))
 	return a.end
+}
+
+// perform does what a canonical job is for.
+func (h *handler) perform(a *attempt) error {
+	switch a.job.Task {
+	case "":
+		return h.canonical(a)
+	case llm.TaskEmbed:
+		return h.embed(a)
+	default: // of an ingress that is newer
+		return &llm.Error{Code: llm.CodeUnsupported, Message: fmt.Sprintf("model '%s' cannot do this: %s", a.job.Model, a.job.Task)}
+	}
 }
 
 func (h *handler) canonical(a *attempt) error {
@@ -63,17 +76,21 @@ func (h *handler) canonical(a *attempt) error {
 
 func (h *handler) native(a *attempt) error {
 	f, ok := h.provider.(Forwarder)
-	if !ok || f.Dialect() != a.job.Dialect {
-		return fmt.Errorf("job in the dialect %q, which is not the provider's", a.job.Dialect)
+	if !ok || !takes(f, a.job) {
+		return fmt.Errorf("job in the dialect %q, with the operation %q: the provider does not take it as it is", a.job.Dialect, a.job.Operation)
 	}
 	answer, err := f.Forward(a.ctx, &upstream.Call{
-		Operation: a.job.Operation, Body: withModel(a.job.Body, a.job.Model),
+		Dialect: a.job.Dialect, Operation: a.job.Operation, Body: withModel(a.job.Body, a.job.Model), Header: a.job.Header,
 		Stream: a.job.Stream, Wait: a.wait,
 	})
 	if err != nil {
 		return err
 	}
-	a.head = &bus.Head{ContentType: answer.ContentType, Whole: answer.Whole}
+	if answer.Events != nil {
+		a.head = &bus.Head{Encoding: bus.Canonical, Warnings: answer.Warnings}
+		return a.write(answer.Events)
+	}
+	a.head = &bus.Head{ContentType: answer.ContentType, Whole: answer.Whole, Warnings: answer.Warnings}
 	var held []byte
 	begun := false
 	for p, err := range answer.Pieces {
@@ -96,6 +113,12 @@ func (h *handler) native(a *attempt) error {
 		}
 	}
 	return nil
+}
+
+// takes goes by the rule by which the owners of calls go.
+func takes(f Forwarder, j *bus.Job) bool {
+	p := catalog.Provider{Dialect: f.Dialect(), Native: f.Native()}
+	return p.Takes(j.Dialect, j.Operation)
 }
 
 // maxHeld is about how much is held back of the opening of an answer.

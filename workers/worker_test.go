@@ -159,6 +159,10 @@ type recording struct {
 
 func (r recording) Dialect() string { return "openai" }
 
+func (r recording) Native() []string {
+	return []string{"openai/chat/completions", "responses/responses"}
+}
+
 func (r recording) Forward(_ context.Context, c *upstream.Call) (*upstream.Answer, error) {
 	return &upstream.Answer{ContentType: "text/event-stream", Pieces: func(yield func(upstream.Piece, error) bool) {
 		for _, p := range r.pieces {
@@ -194,7 +198,7 @@ func TestTheOpeningWaitsForContent(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			job := bus.Job{Encoding: bus.Native, Dialect: "openai", Model: "m", Body: []byte(`{"model":"m"}`), Stream: true}
+			job := bus.Job{Encoding: bus.Native, Dialect: "openai", Operation: "chat/completions", Model: "m", Body: []byte(`{"model":"m"}`), Stream: true}
 			messages := perform(t, recording{pieces: tt.pieces, err: tt.err}, job)
 			var got []string
 			for _, m := range messages {
@@ -209,6 +213,19 @@ func TestTheOpeningWaitsForContent(t *testing.T) {
 				t.Errorf("end is %+v", end)
 			}
 		})
+	}
+}
+
+func TestOnlyWhatTheProviderTakesIsForwarded(t *testing.T) {
+	p := recording{pieces: []upstream.Piece{{Raw: []byte("data: ?\n\n")}}}
+	for call, want := range map[[2]string]bool{
+		{"openai", "chat/completions"}: true, {"responses", "responses"}: true,
+		{"openai", "embeddings"}: false, {"ollama", "chat/completions"}: false,
+	} {
+		job := bus.Job{Encoding: bus.Native, Dialect: call[0], Operation: call[1], Model: "m", Body: []byte("{}"), Stream: true}
+		if end := endOf(t, perform(t, p, job)); (end.Error == nil) != want {
+			t.Errorf("%v: the call ended with %v, is to be forwarded: %t", call, end.Error, want)
+		}
 	}
 }
 

@@ -19,8 +19,9 @@ import (
 )
 
 const (
-	defaultHost = "https://api.anthropic.com"
-	apiVersion  = "2023-06-01"
+	anthropicHost = "api.anthropic.com"
+	defaultHost   = "https://" + anthropicHost
+	apiVersion    = "2023-06-01"
 )
 
 // A Provider is one API. It is safe for concurrent use.
@@ -40,9 +41,19 @@ func New(c upstream.Config) (*Provider, error) {
 		header.Set("X-Api-Key", key)
 	}
 	return &Provider{upstream.New(upstream.Options{
-		Base: base, Dialect: anthropic.Client{}, Header: header, Key: c.APIKey,
+		Base: base, Dialect: anthropic.Client{}, Header: header, Passes: passes(base, c.Beta), Key: c.APIKey,
 		Timeouts: upstream.Timeouts{}.Silence(c.Timeout),
 	})}, nil
+}
+
+// passes are the headers of clients that the server at base is sent. Other
+// servers than Anthropic's own refuse calls over beta features that they do not
+// know.
+func passes(base *url.URL, beta *bool) []string {
+	if beta == nil && !strings.EqualFold(base.Hostname(), anthropicHost) || beta != nil && !*beta {
+		return nil
+	}
+	return []string{"Anthropic-Beta"}
 }
 
 // A page is a part of the list of models.

@@ -1,6 +1,7 @@
 package anthropic
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -84,5 +85,30 @@ func TestAListWithoutEndIsLeft(t *testing.T) {
 	})
 	if got, err := p.Models(t.Context()); err != nil || len(got) != 2 {
 		t.Errorf("got %d models, %v want 2", len(got), err)
+	}
+}
+
+// Servers that only imitate Anthropic refuse beta features, so they are sent
+// none unless the operator says that they know them.
+func TestBetaHeaderIsForTheVendor(t *testing.T) {
+	for _, tt := range []struct {
+		host string
+		beta *bool
+		want bool
+	}{
+		{"", nil, true},
+		{"https://API.anthropic.com", nil, true},
+		{"", new(false), false},
+		{"https://api.anthropic.com.example.com", nil, false},
+		{"localhost:9000", nil, false},
+		{"localhost:9000", new(true), true},
+	} {
+		base, err := upstream.ParseHost(cmp.Or(tt.host, defaultHost))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := len(passes(base, tt.beta)) > 0; got != tt.want {
+			t.Errorf("%s: passed on %t, want %t", base, got, tt.want)
+		}
 	}
 }

@@ -6,6 +6,7 @@ package demo
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,7 +43,7 @@ func (Provider) Models(context.Context) ([]catalog.Model, error) {
 // Answer writes the answer to r, in pieces with pauses where it is streamed.
 func (Provider) Answer(ctx context.Context, r *llm.Request, wait func(time.Duration) error) (llm.Stream, []llm.Warning, error) {
 	if r.Model != Model {
-		return nil, nil, &llm.Error{Code: llm.CodeModelNotFound, Message: fmt.Sprintf("model '%s' not found", r.Model), Param: r.Model}
+		return nil, nil, unknown(r.Model)
 	}
 	w := &writer{ctx: ctx, wait: wait, left: r.Limits.MaxTokens, limited: r.Limits.MaxTokens > 0}
 	if r.Stream {
@@ -52,6 +53,10 @@ func (Provider) Answer(ctx context.Context, r *llm.Request, wait func(time.Durat
 		w.yield = yield
 		w.answer(r)
 	}, nil, nil
+}
+
+func unknown(model string) *llm.Error {
+	return &llm.Error{Code: llm.CodeModelNotFound, Message: fmt.Sprintf("model '%s' not found", model), Param: model}
 }
 
 // An idea is a block of an answer before it is written down.
@@ -97,8 +102,8 @@ func shorten(s string) string {
 
 // lastMessage is the text of the user's last message.
 func lastMessage(r *llm.Request) string {
-	for i := len(r.Messages) - 1; i >= 0; i-- {
-		if m := r.Messages[i]; m.Role == llm.RoleUser {
+	for _, v := range slices.Backward(r.Messages) {
+		if m := v; m.Role == llm.RoleUser {
 			return strings.TrimSpace(m.Content.PlainText("\n"))
 		}
 	}
@@ -142,10 +147,8 @@ func wanted(r *llm.Request) *llm.Tool {
 }
 
 func allowed(choice llm.ToolChoice, name string) bool {
-	for _, only := range choice.Only {
-		if only == name {
-			return true
-		}
+	if slices.Contains(choice.Only, name) {
+		return true
 	}
 	return len(choice.Only) == 0
 }

@@ -43,7 +43,7 @@ func New(c upstream.Config) (*Provider, error) {
 		header.Set("Authorization", "Bearer "+key)
 	}
 	return &Provider{upstream.New(upstream.Options{
-		Base: base, Dialect: ollama.Client{}, Header: header, Key: c.APIKey,
+		Base: base, Dialect: ollama.Client{}, Lines: true, Header: header, Key: c.APIKey,
 		Timeouts: upstream.Timeouts{FirstStream: loadTimeout}.Silence(c.Timeout),
 	})}, nil
 }

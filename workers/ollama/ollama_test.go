@@ -86,3 +86,32 @@ func TestModels(t *testing.T) {
 		t.Errorf("got\n%+v\nwant\n%+v", got, want)
 	}
 }
+
+// A model that was loaded is one object, even where a stream was asked for.
+func TestALoadedModelIsOneObject(t *testing.T) {
+	for operation, object := range map[string]string{
+		"chat":     `{"model":"m","created_at":"2026-01-02T03:04:05Z","message":{"role":"assistant","content":""},"done":true,"done_reason":"load"}`,
+		"generate": `{"model":"m","created_at":"2026-01-02T03:04:05Z","response":"","done":true,"done_reason":"unload"}`,
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json; charset=utf-8")
+			w.Write([]byte(object))
+		}))
+		t.Cleanup(server.Close)
+		p, err := New(upstream.Config{Host: server.URL})
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := p.Forward(t.Context(), &upstream.Call{
+			Operation: operation, Body: []byte(`{"model":"m"}`), Stream: true, Wait: func(time.Duration) error { return nil },
+		})
+		if err != nil || !answer.Whole || answer.Events != nil {
+			t.Fatalf("%s: got %+v, %v, want a whole answer", operation, answer, err)
+		}
+		for piece, err := range answer.Pieces {
+			if string(piece.Raw) != object || err != nil {
+				t.Errorf("%s: got %s, %v, want %s", operation, piece.Raw, err, object)
+			}
+		}
+	}
+}

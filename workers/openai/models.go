@@ -18,11 +18,23 @@ import (
 // Models lists the models of GET /models. Vendors add what they like to the
 // records; whatever is not of the expected kind there counts as not said.
 func (p *Provider) Models(ctx context.Context) ([]catalog.Model, error) {
+	if len(p.models) > 0 {
+		return listOf(p.models), nil
+	}
 	l, err := upstream.Get[list](ctx, p.Client, "models", nil)
 	if err != nil {
 		return nil, fmt.Errorf("list models: %w", err)
 	}
 	return l.models(), nil
+}
+
+// listOf makes models of their names.
+func listOf(ids []string) []catalog.Model {
+	models := make([]catalog.Model, len(ids))
+	for i, id := range ids {
+		models[i] = record{ID: maybe[string]{id}}.model()
+	}
+	return models
 }
 
 func (l list) models() []catalog.Model {

@@ -1,52 +1,85 @@
 // Package openai is the kind of provider that speaks OpenAI's API: OpenAI
-// itself and the many servers that imitate it.
+// itself and the many servers that imitate it, each in its own way.
 package openai
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
-	"github.com/offbeat-studio/allama/shared/dialect/openai"
+	"github.com/offbeat-studio/allama/shared/dialect"
+	wire "github.com/offbeat-studio/allama/shared/dialect/openai/responses"
 	"github.com/offbeat-studio/allama/workers/upstream"
 )
 
-const defaultHost = "https://api.openai.com/v1"
+const defaultVendor = "openai"
 
 // A Provider is one API. It is safe for concurrent use.
 type Provider struct {
 	*upstream.Client
+	models []string // of a vendor that lists none
 }
 
 // New returns a provider. Where the host has no path, the API is taken to be
-// at /v1; a path is taken as it is, for vendors have put theirs anywhere.
+// where its vendor has it, and else at /v1; a path is taken as it is. Only
+// api-version can be asked for behind it.
 func New(c upstream.Config) (*Provider, error) {
-	base, err := upstream.ParseHost(cmp.Or(c.Host, defaultHost))
+	p, ok := named(cmp.Or(c.Vendor, defaultVendor))
+	switch {
+	case !ok:
+		return nil, fmt.Errorf("unknown vendor %q", c.Vendor)
+	case c.Host == "" && p.Host == "":
+		return nil, errors.New("host: there is none for everybody, so it must be given")
+	}
+	base, query, err := parseHost(cmp.Or(c.Host, p.Host))
 	if err != nil {
 		return nil, fmt.Errorf("host: %w", err)
 	}
-	base.Path = cmp.Or(strings.TrimSuffix(base.Path, "/chat/completions"), "/v1")
-	header := http.Header{}
-	if key := c.APIKey.Reveal(); key != "" {
-		header.Set("Authorization", "Bearer "+key)
+	if c.Vendor == "" {
+		p = known(base)
 	}
-	return &Provider{upstream.New(upstream.Options{
-		Base: base, Dialect: dialectOf(base), Header: header, Key: c.APIKey,
+	p.dialect.Adapts = p.Name != "" && !p.exact
+	base.Path = strings.TrimSuffix(cmp.Or(strings.TrimSuffix(base.Path, "/chat/completions"), p.path), "/")
+	return &Provider{Client: upstream.New(upstream.Options{
+		Base: base, Dialect: p.dialect, Also: p.also(), Native: p.operations, Header: p.header(c), Query: query, Key: c.APIKey,
 		Timeouts: upstream.Timeouts{}.Silence(c.Timeout),
-	})}, nil
+	}), models: p.models}, nil
 }
 
-// dialectOf is the dialect as the server at base speaks it. OpenAI has left
-// fields behind that most other servers only know by their old names.
-func dialectOf(base *url.URL) openai.Client {
-	host := base.Hostname()
-	if host != "api.openai.com" && !strings.HasSuffix(host, ".openai.azure.com") {
-		return openai.Client{}
+// parseHost also reads the version that Azure's addresses may end with.
+func parseHost(text string) (base *url.URL, query url.Values, err error) {
+	text, rest, asked := strings.Cut(text, "?")
+	if base, err = upstream.ParseHost(text); err != nil || !asked {
+		return base, nil, err
 	}
-	return openai.Client{
-		MaxTokensField: "max_completion_tokens", UserField: "safety_identifier",
-		ReasoningField: "none", DeveloperRole: true,
+	query, err = url.ParseQuery(rest)
+	if err != nil || len(query) != 1 || query.Get("api-version") == "" {
+		return nil, nil, errors.New("the address has a query, in which there can only be an api-version")
 	}
+	return base, query, nil
+}
+
+// header is sent with every request.
+func (p preset) header(c upstream.Config) http.Header {
+	h := http.Header{}
+	switch key := c.APIKey.Reveal(); {
+	case key == "":
+	case p.keyHeader != "":
+		h.Set(p.keyHeader, key)
+	default:
+		h.Set("Authorization", "Bearer "+key)
+	}
+	return h
+}
+
+// also are the dialects that the vendor speaks besides.
+func (p preset) also() []dialect.Client {
+	if !slices.Contains(p.operations, responses) {
+		return nil
+	}
+	return []dialect.Client{wire.Client{UserField: p.dialect.UserField}}
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/offbeat-studio/allama/shared/catalog"
-	"github.com/offbeat-studio/allama/shared/dialect/openai"
 	"github.com/offbeat-studio/allama/workers/upstream"
 )
 
@@ -27,6 +26,10 @@ func TestHosts(t *testing.T) {
 		{"https://api.example.com/v1beta/openai/", "https://api.example.com/v1beta/openai"},
 		{"https://api.example.com/v1/chat/completions", "https://api.example.com/v1"},
 		{"https://user:secret@api.example.com", "https://api.example.com/v1"},
+		{"https://api.groq.com", "https://api.groq.com/openai/v1"},
+		{"api.perplexity.ai", "https://api.perplexity.ai"},
+		{"https://x.openai.azure.com", "https://x.openai.azure.com/openai/v1"},
+		{"https://x.openai.azure.com/openai/deployments/d?api-version=2024-10-21", "https://x.openai.azure.com/openai/deployments/d"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.host, func(t *testing.T) {
@@ -36,29 +39,11 @@ func TestHosts(t *testing.T) {
 			}
 		})
 	}
-	if p, err := New(upstream.Config{Host: "ftp://example.com"}); err == nil {
-		t.Errorf("a host of another scheme: %v", p.BaseURL())
-	}
-}
-
-func TestOnlyOpenAIIsSentItsNewFields(t *testing.T) {
-	tests := []struct{ host, want string }{
-		{"https://api.openai.com", "max_completion_tokens"},
-		{"https://x.openai.azure.com/openai/v1", "max_completion_tokens"},
-		{"http://localhost:8000", ""},
-		{"https://api.openai.com.example.com", ""},
-	}
-	for _, tt := range tests {
-		base, err := upstream.ParseHost(tt.host)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := dialectOf(base)
-		if got.MaxTokensField != tt.want {
-			t.Errorf("%s: field for the limit is %q want %q", tt.host, got.MaxTokensField, tt.want)
-		}
-		if plain := got == (openai.Client{}); plain != (tt.want == "") {
-			t.Errorf("%s: the dialect is %+v", tt.host, got)
+	for _, bad := range []upstream.Config{
+		{Host: "ftp://example.com"}, {Host: "https://example.com/?key=secret"}, {Vendor: "azure"}, {Vendor: "nobody"},
+	} {
+		if p, err := New(bad); err == nil {
+			t.Errorf("New(%+v): %v want an error", bad, p.BaseURL())
 		}
 	}
 }

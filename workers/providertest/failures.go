@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,10 +22,8 @@ func wantCode(t *testing.T, what string, res result, codes ...llm.Code) {
 		t.Errorf("%s: the call did not fail; it got %.200s", what, res.data)
 		return
 	}
-	for _, code := range codes {
-		if res.end.Error.Code == code {
-			return
-		}
+	if slices.Contains(codes, res.end.Error.Code) {
+		return
 	}
 	t.Errorf("%s: the call failed with %s (%s) want %s", what, res.end.Error.Code, res.end.Error.Message, codes)
 }
@@ -115,6 +114,9 @@ func (r *rig) testForeign(t *testing.T) {
 	}{
 		{"a page instead of an answer", answers(200, "text/html; charset=utf-8", page)},
 		{"plain text", answers(200, "text/plain", "SECRET ok")},
+		{"a page that claims to be plain text", answers(200, "text/plain", page)},
+		{"text in brackets", answers(200, "application/octet-stream", "[SECRET] no")},
+		{"an answer that claims to be a picture", answers(200, "image/png", r.whole)},
 		{"a page that claims to be JSON", answers(200, "application/json", page)},
 		{"no content type", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header()["Content-Type"] = nil

@@ -16,6 +16,13 @@ type Answer struct {
 	ContentType string
 	Whole       bool                    // there is one piece, the body; otherwise each piece is a frame
 	Pieces      iter.Seq2[Piece, error] // at most one error, last; can be ranged over once
+
+	Warnings []llm.Warning // what of the call had to be left out, after all
+
+	// Events, if not nil, stand for all of that: the upstream has streamed
+	// what was asked for as a whole, or the other way round, so that its words
+	// are of no use to a client.
+	Events llm.Stream
 }
 
 // A Piece is a part of an answer. It is valid until the next step.
@@ -24,22 +31,71 @@ type Piece struct {
 	Events []llm.Event // what it says, where it was understood
 }
 
-// Forward sends a call as it is. The answer is decoded on the side, to find
+// An adapter is a dialect with variants: some upstreams refuse calls in it that
+// others take.
+type adapter interface {
+	// Adapt returns the body that the upstream takes, and what is not in it any
+	// more.
+	Adapt(operation string, body []byte) ([]byte, []llm.Warning)
+}
+
+// Forward sends a call as it is, but for what its upstream would refuse for no
+// good reason. The answer is decoded on the side, to find
 // failures, and its end: pieces that are not fit for a client are not yielded.
 //
 // Errors are those of [Client.Answer]. Some of them carry the upstream's own
 // status and body. The caller must range over the pieces, or end ctx, to
 // release the connection.
 func (c *Client) Forward(ctx context.Context, call *Call) (*Answer, error) {
+	var warnings []llm.Warning
+	if a, ok := c.speak(call.Dialect).(adapter); ok {
+		changed := *call
+		changed.Body, warnings = a.Adapt(call.Operation, call.Body)
+		call = &changed
+	}
+	answer, err := c.forward(ctx, call)
+	if err != nil {
+		return nil, err
+	}
+	answer.Warnings = warnings
+	return answer, nil
+}
+
+func (c *Client) forward(ctx context.Context, call *Call) (*Answer, error) {
 	x, err := c.open(ctx, call, true)
 	if err != nil {
 		return nil, err
 	}
-	a := &Answer{ContentType: x.media, Whole: x.whole(), Pieces: x.pieces(call.Operation)}
-	if a.Whole {
-		a.Pieces = x.body(call.Operation)
+	switch {
+	case x.whole() && call.Stream:
+		return x.unstreamed(call.Operation)
+	case x.whole():
+		return &Answer{ContentType: x.media, Whole: true, Pieces: x.body(call.Operation)}, nil
+	case !call.Stream:
+		return &Answer{Events: x.events(call.Operation)}, nil
+	default:
+		return &Answer{ContentType: x.media, Pieces: x.pieces(call.Operation)}, nil
 	}
-	return a, nil
+}
+
+// unstreamed reads a whole answer that a stream was asked for. It is left as it
+// is where it cannot be made one: where it was not understood; and where it has
+// no content and is a line as good as any, as when Ollama has loaded a model.
+func (x *exchange) unstreamed(operation string) (*Answer, error) {
+	defer x.close()
+	body, err := x.readAll()
+	if err != nil {
+		return nil, x.explain(err)
+	}
+	p, response, err := x.understand(operation, body)
+	switch {
+	case err != nil:
+		return nil, err
+	case response == nil, x.client.lines && len(response.Content) == 0:
+		pieces := func(yield func(Piece, error) bool) { yield(p, nil) }
+		return &Answer{ContentType: x.media, Whole: true, Pieces: pieces}, nil
+	}
+	return &Answer{Events: response.Events()}, nil
 }
 
 // events yields what an answer says, whichever way it comes.
@@ -70,7 +126,7 @@ func (x *exchange) wholeEvents(operation string) llm.Stream {
 			yield(nil, x.explain(err))
 			return
 		}
-		response, err := x.client.dialect.Whole(operation, body)
+		response, err := x.dialect.Whole(operation, body)
 		if err != nil {
 			yield(nil, x.explain(notUnderstood(err)))
 			return
@@ -90,7 +146,7 @@ func (x *exchange) pieces(operation string) iter.Seq2[Piece, error] {
 	return func(yield func(Piece, error) bool) {
 		release := x.close
 		defer func() { release() }()
-		decoder := x.client.dialect.Decoder(operation)
+		decoder := x.dialect.Decoder(operation)
 		var last Piece // a frame whose end is missing
 		x.said = time.Now()
 		for f, err := range x.frames() {
@@ -158,16 +214,22 @@ func (x *exchange) body(operation string) iter.Seq2[Piece, error] {
 			yield(Piece{}, x.explain(err))
 			return
 		}
-		response, err := x.client.dialect.Whole(operation, body)
-		if err != nil && !harmless(body) {
-			yield(Piece{}, x.explain(notUnderstood(err)))
-			return
-		}
-		p := Piece{Raw: body}
-		if err == nil {
-			p.Events = []llm.Event{response.Finish}
-		}
-		yield(p, nil)
+		p, _, err := x.understand(operation, body)
+		yield(p, err)
+	}
+}
+
+// understand reads a whole body. There is no response where it was not
+// understood and can be left to the client.
+func (x *exchange) understand(operation string, body []byte) (Piece, *llm.Response, error) {
+	response, err := x.dialect.Whole(operation, body)
+	switch {
+	case err == nil:
+		return Piece{Raw: body, Events: []llm.Event{response.Finish}}, response, nil
+	case harmless(body):
+		return Piece{Raw: body}, nil, nil
+	default:
+		return Piece{}, nil, x.explain(notUnderstood(err))
 	}
 }
 

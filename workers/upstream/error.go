@@ -91,7 +91,7 @@ func (x *exchange) refusal(native bool) error {
 	if cause := x.cause(); cause != nil && !errors.Is(cause, errSlowError) {
 		return cause
 	}
-	e := x.client.dialect.Error(status, body)
+	e := x.dialect.Error(status, body)
 	e.RetryAfter = cmp.Or(retryAfter(x.response.Header, time.Now()), e.RetryAfter)
 	if e.Code == llm.CodeRateLimited && e.RetryAfter == 0 {
 		e.RetryAfter = untilReset(x.response.Header, time.Now())

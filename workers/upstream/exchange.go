@@ -6,13 +6,12 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"strings"
 	"time"
 
+	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/frame"
 	"github.com/offbeat-studio/allama/shared/llm"
 )
@@ -20,6 +19,7 @@ import (
 // An exchange is one request and its answer. It is for one goroutine.
 type exchange struct {
 	client   *Client
+	dialect  dialect.Client // of the call
 	caller   context.Context
 	ctx      context.Context // ends with the exchange, with the caller's, or when the upstream is silent for too long
 	cancel   context.CancelCauseFunc
@@ -37,7 +37,7 @@ type exchange struct {
 }
 
 func newExchange(ctx context.Context, c *Client, wait func(time.Duration) error) *exchange {
-	x := &exchange{client: c, caller: ctx, wait: wait}
+	x := &exchange{client: c, dialect: c.dialect, caller: ctx, wait: wait}
 	x.ctx, x.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	x.detach = context.AfterFunc(ctx, func() { x.cancel(context.Cause(ctx)) })
 	return x
@@ -103,32 +103,6 @@ func (x *exchange) Read(p []byte) (int, error) {
 	}
 	x.eof = err == io.EOF
 	return n, err
-}
-
-// The kinds of answer, by media type. [exchange.accept] lets no other pass.
-const (
-	mediaSSE    = "text/event-stream"
-	mediaNDJSON = "application/x-ndjson"
-	mediaJSON   = "application/json"
-)
-
-// accept looks at the head of an answer that promises well.
-func (x *exchange) accept() error {
-	media, _, err := mime.ParseMediaType(x.response.Header.Get("Content-Type"))
-	if err != nil {
-		return unreadable(fmt.Errorf("content type: %w", err))
-	}
-	limit := int64(maxStream)
-	switch media {
-	case mediaSSE, mediaNDJSON:
-	case mediaJSON:
-		limit = maxWhole
-	default:
-		return unreadable(errors.New("its content type is neither JSON nor a stream"))
-	}
-	x.media = media
-	x.content, err = x.decoded(limit)
-	return err
 }
 
 // decoded returns a reader of the body without its compression, and bounded.

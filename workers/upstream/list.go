@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"time"
@@ -33,14 +34,18 @@ func (c *Client) get(ctx context.Context, path string, query url.Values) ([]byte
 	defer x.close()
 	x.silence = listTimeout
 	req := c.request(x.ctx, http.MethodGet, path)
-	req.URL.RawQuery = query.Encode()
+	if len(query) > 0 {
+		all := maps.Clone(query)
+		maps.Copy(all, c.query)
+		req.URL.RawQuery = all.Encode()
+	}
 	if err := x.roundTrip(req); err != nil {
 		return nil, err
 	}
 	if x.response.StatusCode >= http.StatusMultipleChoices {
 		return nil, x.refusal(false)
 	}
-	if err := x.accept(); err != nil {
+	if err := x.accept(false); err != nil {
 		return nil, err
 	}
 	body, err := x.readAll()

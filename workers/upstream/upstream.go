@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,14 +27,21 @@ type Config struct {
 	Host    string         // the API's address, in the forms that the kind takes; empty: the kind's default
 	APIKey  logging.Secret // empty: none is sent
 	Timeout time.Duration  // longest silence of the upstream, before and inside an answer; zero: the kind's default
+	Vendor  string         // a well-known one of the kind's, whose ways are then gone by; empty: the host tells
+	Beta    *bool          // whether clients' headers that ask for beta features are sent on; nil: to the vendor's own address
 }
 
 // Options describe an API, as its kind knows it.
 type Options struct {
 	Base     *url.URL // operations are below it
 	Dialect  dialect.Client
-	Header   http.Header    // sent with every request
-	Key      logging.Secret // hidden wherever the upstream repeats it
+	Also     []dialect.Client // further dialects, for calls that are sent as they are
+	Native   []string         // such calls, as dialect/operation; empty: all of Dialect
+	Header   http.Header      // sent with every request
+	Query    url.Values       // of every request
+	Lines    bool             // streams are lines of JSON, not server-sent events
+	Passes   []string         // headers of clients, in canonical form, that are sent on with calls that are sent as they are
+	Key      logging.Secret   // hidden wherever the upstream repeats it
 	Timeouts Timeouts
 }
 
@@ -41,7 +49,12 @@ type Options struct {
 type Client struct {
 	base     *url.URL
 	dialect  dialect.Client
+	also     []dialect.Client
+	native   []string
+	query    url.Values
 	header   http.Header
+	lines    bool
+	passes   []string
 	key      string
 	timeouts Timeouts
 	http     *http.Client
@@ -58,7 +71,7 @@ func New(o Options) *Client {
 	header.Set("Accept-Encoding", "identity") // a compressor may hold back what is to be streamed
 	header.Set("User-Agent", "allama")
 	return &Client{
-		base: o.Base, dialect: o.Dialect, header: header, key: o.Key.Reveal(),
+		base: o.Base, dialect: o.Dialect, also: o.Also, native: o.Native, query: o.Query, header: header, lines: o.Lines, passes: o.Passes, key: o.Key.Reveal(),
 		timeouts: o.Timeouts.withDefaults(),
 		http: &http.Client{
 			Transport: newTransport(),
@@ -68,19 +81,35 @@ func New(o Options) *Client {
 	}
 }
 
-// A Call is a request in the upstream's own dialect.
+// A Call is a request in a dialect of the upstream's.
 type Call struct {
+	Dialect   string // empty: the first one
 	Operation string // the path behind the API's base
 	Body      []byte
-	Stream    bool // whether a streamed answer is expected
+	Header    map[string]string // of the client; most upstreams get nothing of it
+	Stream    bool              // whether a streamed answer is expected
 
 	// Wait is called before each wait for the upstream, with its longest
 	// duration. Its error ends the call.
 	Wait func(longest time.Duration) error
 }
 
-// Dialect is the name of the dialect that the upstream speaks.
+// Dialect is the name of the first dialect that the upstream speaks.
 func (c *Client) Dialect() string { return c.dialect.Name() }
+
+// Native lists the calls that can be sent as they are, each as
+// dialect/operation. Where it is empty, these are all calls of the dialect.
+func (c *Client) Native() []string { return slices.Clone(c.native) }
+
+// speak returns the dialect of that name, and the first one otherwise.
+func (c *Client) speak(name string) dialect.Client {
+	for _, d := range c.also {
+		if d.Name() == name {
+			return d
+		}
+	}
+	return c.dialect
+}
 
 // BaseURL is the API's address without any credentials, to be shown.
 func (c *Client) BaseURL() string {
@@ -122,8 +151,14 @@ func (c *Client) open(ctx context.Context, call *Call, native bool) (*exchange, 
 		return nil, &llm.Error{Code: llm.CodeNotFound, Message: fmt.Sprintf("unknown operation: %q", call.Operation)}
 	}
 	x := newExchange(ctx, c, call.Wait)
+	x.dialect = c.speak(call.Dialect)
 	x.silence = c.timeouts.first(call.Stream)
 	req := c.request(x.ctx, http.MethodPost, call.Operation)
+	for _, name := range c.passes {
+		if value := call.Header[name]; value != "" {
+			req.Header.Set(name, value)
+		}
+	}
 	setBody(req, call.Body)
 	if err := x.roundTrip(req); err != nil {
 		x.close()
@@ -133,7 +168,7 @@ func (c *Client) open(ctx context.Context, call *Call, native bool) (*exchange, 
 		defer x.close()
 		return nil, x.refusal(native)
 	}
-	if err := x.accept(); err != nil {
+	if err := x.accept(call.Stream); err != nil {
 		x.close()
 		return nil, err
 	}
@@ -144,6 +179,7 @@ func (c *Client) open(ctx context.Context, call *Call, native bool) (*exchange, 
 func (c *Client) request(ctx context.Context, method, path string) *http.Request {
 	u := *c.base
 	u.Path = strings.TrimSuffix(u.Path, "/") + "/" + path
+	u.RawQuery = c.query.Encode()
 	req := &http.Request{
 		Method: method, URL: &u, Host: u.Host, Header: c.header.Clone(),
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,

@@ -4,11 +4,12 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 )
 
 func loadProviders(ctx context.Context, conn *sql.Conn) (entries []Entry, err error) {
 	rows, err := conn.QueryContext(ctx, `
-		SELECT name, kind, dialect, base_url, error, synced_at, stale
+		SELECT name, kind, dialect, native, base_url, error, synced_at, stale
 		FROM providers ORDER BY position`)
 	if err != nil {
 		return nil, err
@@ -17,7 +18,9 @@ func loadProviders(ctx context.Context, conn *sql.Conn) (entries []Entry, err er
 	for rows.Next() {
 		var e Entry
 		p := &e.Provider
-		if err := rows.Scan(&p.Name, &p.Kind, &p.Dialect, &p.BaseURL, &p.Error, (*millis)(&p.SyncedAt), &p.Stale); err != nil {
+		err := rows.Scan(&p.Name, &p.Kind, &p.Dialect, document[[]string]{&p.Native}, &p.BaseURL,
+			&p.Error, (*millis)(&p.SyncedAt), &p.Stale)
+		if err != nil {
 			return nil, err
 		}
 		entries = append(entries, e)
@@ -31,12 +34,13 @@ func saveProviders(ctx context.Context, tx *sql.Tx, entries []Entry) error {
 		p := e.Provider
 		keep[p.Name] = true
 		_, err := tx.ExecContext(ctx, `
-			INSERT INTO providers (name, position, kind, dialect, base_url, error, synced_at, stale)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+			INSERT INTO providers (name, position, kind, dialect, native, base_url, error, synced_at, stale)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (name) DO UPDATE SET
-				position = excluded.position, kind = excluded.kind, dialect = excluded.dialect, base_url = excluded.base_url,
-				error = excluded.error, synced_at = excluded.synced_at, stale = excluded.stale`,
-			p.Name, i, p.Kind, p.Dialect, p.BaseURL, p.Error, millis(p.SyncedAt), p.Stale)
+				position = excluded.position, kind = excluded.kind, dialect = excluded.dialect,
+				native = excluded.native, base_url = excluded.base_url, error = excluded.error,
+				synced_at = excluded.synced_at, stale = excluded.stale`,
+			p.Name, i, p.Kind, p.Dialect, document[[]string]{&p.Native}, p.BaseURL, p.Error, millis(p.SyncedAt), p.Stale)
 		if err != nil {
 			return err
 		}
@@ -65,7 +69,7 @@ func removeOthers(ctx context.Context, tx *sql.Tx, keep map[string]bool, selecti
 		return err
 	}
 	for _, key := range gone {
-		if _, err := tx.ExecContext(ctx, deletion, append(args[:len(args):len(args)], key)...); err != nil {
+		if _, err := tx.ExecContext(ctx, deletion, append(slices.Clip(args), key)...); err != nil {
 			return err
 		}
 	}

@@ -47,7 +47,7 @@ func at(seconds int64) time.Time { return time.Unix(seconds, 0).UTC() }
 func whole() Entry {
 	free, price := 0.0, 2.5
 	return Entry{
-		Provider: catalog.Provider{Name: "gpu", Kind: "ollama", Dialect: "ollama", BaseURL: "http://gpu:11434", Error: "refused", SyncedAt: at(9), Stale: true},
+		Provider: catalog.Provider{Name: "gpu", Kind: "ollama", Dialect: "ollama", Native: []string{"ollama/chat"}, BaseURL: "http://gpu:11434", Error: "refused", SyncedAt: at(9), Stale: true},
 		Models: []Record{{
 			Model: catalog.Model{
 				Provider: "gpu", ID: "llama3:8b", DisplayName: "Llama 3", Kind: "chat", Capabilities: []string{"tools", "vision"},
@@ -222,7 +222,7 @@ func TestOpenRefuses(t *testing.T) {
 func TestOpenSetsThePragmas(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "allama.db"))
 	for pragma, want := range map[string]string{
-		"journal_mode": "wal", "busy_timeout": "5000", "foreign_keys": "1", "trusted_schema": "0", "synchronous": "1", "user_version": "1",
+		"journal_mode": "wal", "busy_timeout": "5000", "foreign_keys": "1", "trusted_schema": "0", "synchronous": "1", "user_version": "2",
 	} {
 		var got string
 		if err := s.db.QueryRow("PRAGMA " + pragma).Scan(&got); err != nil || got != want {
