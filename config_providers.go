@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -42,6 +43,11 @@ type namedEnv struct {
 	Rest providerEnv
 }
 
+// A betaEnv holds the variable that only providers of Anthropic's kind have.
+type betaEnv struct {
+	Forward *bool `env:"FORWARD_BETA"`
+}
+
 // variable returns the name of a provider's variable.
 func variable(provider, name string) string {
 	provider = strings.ToUpper(strings.ReplaceAll(provider, "-", "_"))
@@ -65,11 +71,18 @@ func (l *loader) providers(ctx context.Context, c *config) error {
 		if name == nameOllama {
 			c.OllamaUnasked = env.Active == nil && env.Host == "" && env.APIKey == ""
 		}
-		c.addProvider(l.provider(name, name, env), active)
+		p := l.provider(name, name, env)
+		if err := l.fillBeta(ctx, &p); err != nil {
+			return err
+		}
+		c.addProvider(p, active)
 		l.assume(variable(name, "ACTIVE"), strconv.FormatBool(active))
 		l.assume(variable(name, "HOST"), baseURL(workers.ProviderConfig{Name: name, Kind: name}))
 	}
 	if err := l.namedProviders(ctx, c); err != nil {
+		return err
+	}
+	if err := l.vendors(ctx, c); err != nil {
 		return err
 	}
 	c.addProvider(workers.ProviderConfig{Name: nameDemo, Kind: nameDemo}, c.Demo != nil && *c.Demo)
@@ -93,9 +106,17 @@ func (l *loader) namedProviders(ctx context.Context, c *config) error {
 		if err := l.fillProvider(ctx, name, &env); err != nil {
 			return err
 		}
+		if _, ok := vendorOf(name); ok {
+			env.Kind = cmp.Or(env.Kind, name)
+			l.assume(variable(name, "KIND"), env.Kind)
+		}
 		l.checkNamed(name, env)
 		active := env.Rest.Active == nil || *env.Rest.Active
-		c.addProvider(l.provider(name, env.Kind, env.Rest), active)
+		p := l.provider(name, env.Kind, env.Rest)
+		if err := l.fillBeta(ctx, &p); err != nil {
+			return err
+		}
+		c.addProvider(p, active)
 		l.assume(variable(name, "ACTIVE"), strconv.FormatBool(active))
 	}
 	return nil
@@ -103,6 +124,18 @@ func (l *loader) namedProviders(ctx context.Context, c *config) error {
 
 func (l *loader) fillProvider(ctx context.Context, name string, target any) error {
 	return l.fill(ctx, target, func(key string) string { return variable(name, key) })
+}
+
+func (l *loader) fillBeta(ctx context.Context, p *workers.ProviderConfig) error {
+	if p.Kind != nameAnthropic {
+		return nil
+	}
+	env := betaEnv{}
+	if err := l.fillProvider(ctx, p.Name, &env); err != nil {
+		return err
+	}
+	p.Beta = env.Forward
+	return nil
 }
 
 // provider returns the provider that env describes.
@@ -119,7 +152,7 @@ func (l *loader) provider(name, kind string, env providerEnv) workers.ProviderCo
 			l.problem(variable(name, "TIMEOUT"), "%v is too short: leave it out for the default", p.Timeout)
 		}
 	}
-	if _, err := workers.Open(p); err != nil && p.Host != "" && slices.Contains(workers.Kinds(), kind) {
+	if _, err := workers.Open(p); err != nil && p.Host != "" && isKind(kind) {
 		l.problem(variable(name, "HOST"), "%v; write it like https://api.example.com or 127.0.0.1:11434", innermost(err))
 	}
 	return p
@@ -158,14 +191,15 @@ func (l *loader) checkName(name string, prefixes map[string]string) bool {
 
 // checkNamed finds what a provider without defaults lacks.
 func (l *loader) checkNamed(name string, env namedEnv) {
-	kinds := slices.DeleteFunc(workers.Kinds(), func(kind string) bool { return kind == nameDemo })
+	kinds := strings.Join(slices.DeleteFunc(workers.Kinds(), func(kind string) bool { return kind == nameDemo }), ", ")
+	v, _ := vendorOf(env.Kind)
 	switch {
 	case env.Kind == "":
-		l.problem(variable(name, "KIND"), "is missing: set it to the API that %s offers, one of %s", name, strings.Join(kinds, ", "))
-	case !slices.Contains(kinds, env.Kind):
-		l.problem(variable(name, "KIND"), "%q is unknown: use one of %s", env.Kind, strings.Join(kinds, ", "))
+		l.problem(variable(name, "KIND"), "is missing: set it to the API that %s offers, one of %s", name, kinds)
+	case env.Kind == nameDemo || !isKind(env.Kind):
+		l.problem(variable(name, "KIND"), "%q is unknown: use one of %s, or a vendor, one of %s", env.Kind, kinds, vendorNames())
 	}
-	if env.Rest.Host == "" {
+	if env.Rest.Host == "" && v.Host == "" {
 		l.problem(variable(name, "HOST"), "is missing: set it to where %s is, such as https://api.example.com", name)
 	}
 }

@@ -32,6 +32,13 @@ func TestProvidersAreActive(t *testing.T) {
 		{"not with an empty key", []string{"OPENAI_API_KEY="}, []string{"ollama"}},
 		{"the demo when told so", []string{"IS_DEMO_ACTIVE=true"}, []string{"ollama", "demo"}},
 		{"named ones", []string{"ALLAMA_PROVIDERS= groq , ", "GROQ_KIND=openai", "GROQ_HOST=https://h/v1"}, []string{"ollama", "groq"}},
+		{"a vendor with a key", []string{"GROQ_API_KEY=k", "MISTRAL_API_KEY=k"}, []string{"ollama", "groq", "mistral"}},
+		{"not a vendor that is switched off", []string{"GROQ_API_KEY=k", "IS_GROQ_ACTIVE=false"}, []string{"ollama"}},
+		{"a server of one's own with a host", []string{"VLLM_HOST=gpu:8000"}, []string{"ollama", "vllm"}},
+		{"not Azure with a key that may be another program's", []string{"AZURE_API_KEY=k"}, []string{"ollama"}},
+		{"Azure with its host", []string{"AZURE_API_KEY=k", "AZURE_HOST=https://x.openai.azure.com"}, []string{"ollama", "azure"}},
+		{"a vendor that is named, once", []string{"ALLAMA_PROVIDERS=groq", "GROQ_API_KEY=k"}, []string{"ollama", "groq"}},
+		{"a vendor as the kind", []string{"ALLAMA_PROVIDERS=fast", "FAST_KIND=groq", "FAST_API_KEY=k"}, []string{"ollama", "fast"}},
 		{
 			"not a named one that is switched off",
 			[]string{"ALLAMA_PROVIDERS=gpu-1", "GPU_1_KIND=ollama", "GPU_1_HOST=h", "IS_GPU_1_ACTIVE=false"},
@@ -69,6 +76,22 @@ func TestNamedProviderHasItsVariables(t *testing.T) {
 	c := mustLoad(t, "IS_OLLAMA_ACTIVE=false", "ALLAMA_PROVIDERS=gpu-1", "GPU_1_KIND=openai",
 		"GPU_1_HOST=10.0.0.7:8000", "GPU_1_API_KEY=k", "GPU_1_MAX_CONCURRENCY=3", "GPU_1_TIMEOUT=90s")
 	want := workers.ProviderConfig{Name: "gpu-1", Kind: "openai", Host: "10.0.0.7:8000", APIKey: "k", MaxConcurrency: 3, Timeout: 90e9}
+	if len(c.Providers) != 1 || c.Providers[0] != want {
+		t.Errorf("providers: got %+v, want only %+v", c.Providers, want)
+	}
+}
+
+func TestVendorNeedsItsHostWhereThereIsNoneForEverybody(t *testing.T) {
+	t.Parallel()
+	for _, environ := range [][]string{{"IS_AZURE_ACTIVE=true"}, {"ALLAMA_PROVIDERS=azure"}, {"ALLAMA_PROVIDERS=a", "A_KIND=azure"}} {
+		_, _, err := load(t.Context(), newEnvironment(environ, nil))
+		problems, _ := errors.AsType[configError](err)
+		if len(problems) != 1 || !strings.Contains(problems[0], "_HOST: is missing") {
+			t.Errorf("%v: got %v, want that the host is missing", environ, err)
+		}
+	}
+	c := mustLoad(t, "IS_OLLAMA_ACTIVE=false", "GROQ_API_KEY=k", "GROQ_HOST=https://proxy.example.com/v1", "GROQ_TIMEOUT=9s")
+	want := workers.ProviderConfig{Name: "groq", Kind: "groq", Host: "https://proxy.example.com/v1", APIKey: "k", Timeout: 9e9}
 	if len(c.Providers) != 1 || c.Providers[0] != want {
 		t.Errorf("providers: got %+v, want only %+v", c.Providers, want)
 	}
@@ -194,8 +217,17 @@ func TestEnvExampleIsComplete(t *testing.T) {
 	}
 	want := l.knownNames()
 	got := slices.DeleteFunc(slices.Sorted(maps.Keys(example)), func(name string) bool {
-		return strings.HasPrefix(name, "GROQ_") || strings.HasPrefix(name, "GPU_1_") // the providers that it makes up
+		return slices.ContainsFunc([]string{"groq-2", "gpu-1"}, func(p string) bool { return isVariableOf(p, name) }) || // the providers that it makes up
+			slices.ContainsFunc(workers.Vendors(), func(v workers.Vendor) bool { return isVariableOf(v.Name, name) })
 	})
+	for _, v := range workers.Vendors() {
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(example)), func(name string) bool { return isVariableOf(v.Name, name) }) {
+			t.Errorf(".env.example says nothing of the vendor %s", v.Name)
+		}
+		if host, ok := example[variable(v.Name, "HOST")]; ok && v.Host != "" && host != v.Host {
+			t.Errorf("host of %s: got %s in .env.example, want %s", v.Name, host, v.Host)
+		}
+	}
 	if !slices.Equal(got, want) {
 		t.Errorf("variables of .env.example:\ngot  %q\nwant %q", got, want)
 	}
@@ -218,6 +250,12 @@ func TestEnvExampleIsComplete(t *testing.T) {
 			t.Errorf("default of %s: got %s in .env.example, want %s", s.Name, s.Value, want)
 		}
 	}
+}
+
+// isVariableOf reports whether a variable is one of a provider's.
+func isVariableOf(provider, name string) bool {
+	keys := []string{"HOST", "API_KEY", "API_KEY" + fileSuffix, "ACTIVE", "MAX_CONCURRENCY", "TIMEOUT", "KIND"}
+	return slices.ContainsFunc(keys, func(key string) bool { return variable(provider, key) == name })
 }
 
 func TestEnvExampleCanBeUsedAsItIs(t *testing.T) {

@@ -145,7 +145,7 @@ func (r replayer) native(t *testing.T, c client, rec recording) {
 	if len(calls) != 1 {
 		t.Fatalf("%d calls upstream, want 1", len(calls))
 	}
-	if !bytes.Equal(calls[0].body, withModel(sent, "replay")) && !bytes.Equal(calls[0].body, withModel(sent, "replay:latest")) {
+	if !bytes.Equal(calls[0].body, withModel(sent, "replay")) {
 		t.Errorf("the request upstream: %s", difference(calls[0].body, withModel(sent, "replay")))
 	}
 }

@@ -68,8 +68,14 @@ func newUpstream(t testing.TB) *upstream {
 	for _, w := range wires {
 		mux.HandleFunc("POST "+w.path, func(rw http.ResponseWriter, r *http.Request) { u.answer(rw, r, w) })
 	}
+	for _, path := range []string{"/v1/responses", "/v1/completions"} { // only to replay
+		mux.HandleFunc("POST "+path, func(rw http.ResponseWriter, r *http.Request) { u.answer(rw, r, wires[0]) })
+	}
 	mux.HandleFunc("POST /api/generate", generateEcho)
 	mux.HandleFunc("POST /v1/messages/count_tokens", u.count)
+	for _, path := range []string{"/v1/embeddings", "/api/embed", "/api/embeddings"} {
+		mux.HandleFunc("POST "+path, u.embed)
+	}
 	mux.HandleFunc("GET /v1/models", listModels)
 	mux.HandleFunc("GET /api/tags", listTags)
 	u.Server = httptest.NewServer(mux)
