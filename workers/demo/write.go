@@ -22,7 +22,7 @@ type writer struct {
 func (w *writer) answer(r *llm.Request) {
 	w.usage.Input = count(r)
 	list, reason := ideas(r)
-	if !w.yield(llm.Start{ID: "demo", Model: r.Model}, nil) {
+	if !w.yield(llm.Start{Model: r.Model}, nil) {
 		return
 	}
 	finish := llm.Finish{Reason: reason}
