@@ -354,3 +354,20 @@ func TestFrozenWorkerWakesUp(t *testing.T) {
 		t.Errorf("%d calls upstream, want 2", n)
 	}
 }
+
+// With the provider in front, a model is called although no list has it.
+func TestUnlistedModel(t *testing.T) {
+	t.Parallel()
+	u := newUpstream(t)
+	s := startServe(t, u.env()...)
+	for _, c := range clients {
+		for _, provider := range []string{"openai", "anthropic", "ollama"} {
+			if f := c.must(t, s, provider+"/echo-unlisted", "still there", true); f.text != "still there" || !f.terminal {
+				t.Errorf("%s to %s: %+v", c.name, provider, f)
+			}
+		}
+		if f := c.must(t, s, "echo-unlisted", "x", true); f.status != http.StatusNotFound {
+			t.Errorf("%s, without a provider: %+v", c.name, f)
+		}
+	}
+}

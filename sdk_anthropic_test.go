@@ -50,7 +50,7 @@ func TestAnthropicClient(t *testing.T) {
 func (c anthropicUser) params(model string, messages ...anthropic.MessageParam) anthropic.MessageNewParams {
 	weather := anthropic.ToolInputSchemaParam{Properties: map[string]any{"location": map[string]any{"type": "string"}}, Required: []string{"location"}}
 	return anthropic.MessageNewParams{
-		Model: c.provider + "/" + model, MaxTokens: 500, Messages: messages,
+		Model: named(c.provider, model), MaxTokens: 500, Messages: messages,
 		System: []anthropic.TextBlockParam{{Text: systemPrompt, CacheControl: anthropic.NewCacheControlEphemeralParam()}},
 		Tools: []anthropic.ToolUnionParam{
 			anthropic.ToolUnionParamOfTool(weather, "get_weather"),

@@ -20,7 +20,7 @@ type ollamaUser struct {
 // ask calls a path with the model and some more fields.
 func (c ollamaUser) ask(t *testing.T, path, model, fields string, stream bool) (*ollamaAnswer, error) {
 	t.Helper()
-	body := fmt.Sprintf(`{"model":%q%s}`, c.provider+"/"+model, fields)
+	body := fmt.Sprintf(`{"model":%q%s}`, named(c.provider, model), fields)
 	if !stream {
 		body = strings.TrimSuffix(body, "}") + `,"stream":false}`
 	}
@@ -124,8 +124,8 @@ func (c ollamaUser) tools(t *testing.T, stream bool) {
 
 func (c ollamaUser) failures(t *testing.T, stream bool) {
 	for _, tt := range []struct{ path, model, want string }{
-		{"/api/chat", "nowhere", fmt.Sprintf(`404: error: "model '%s/nowhere' not found"`, c.provider)},
-		{"/api/generate", "nowhere", fmt.Sprintf(`404: error: "model '%s/nowhere' not found"`, c.provider)},
+		{"/api/chat", "nowhere", `404: error: "model 'nowhere' not found"`},
+		{"/api/generate", "nowhere", `404: error: "model 'nowhere' not found"`},
 		{"/api/chat", "fail-400", `400: error: "`},
 		{"/api/chat", "fail-401", `502: error: "`},
 		{"/api/chat", "fail-429", `429: error: "`},

@@ -52,7 +52,7 @@ func TestOpenAIClient(t *testing.T) {
 
 func (c openaiUser) params(model string, messages ...openai.ChatCompletionMessageParamUnion) openai.ChatCompletionNewParams {
 	return openai.ChatCompletionNewParams{
-		Model: c.provider + "/" + model, Messages: messages,
+		Model: named(c.provider, model), Messages: messages,
 		Tools: []openai.ChatCompletionToolUnionParam{
 			openai.ChatCompletionFunctionTool(shared.FunctionDefinitionParam{Name: "get_weather", Parameters: shared.FunctionParameters{
 				"type": "object", "properties": map[string]any{"location": map[string]any{"type": "string"}}, "required": []string{"location"},

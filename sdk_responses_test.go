@@ -51,7 +51,7 @@ func TestOpenAIResponsesClient(t *testing.T) {
 func (c responsesUser) params(model string, items ...responses.ResponseInputItemUnionParam) responses.ResponseNewParams {
 	location := map[string]any{"type": "object", "properties": map[string]any{"location": map[string]any{"type": "string"}}, "required": []string{"location"}}
 	return responses.ResponseNewParams{
-		Model: c.provider + "/" + model, Instructions: openai.String(systemPrompt),
+		Model: named(c.provider, model), Instructions: openai.String(systemPrompt),
 		Input: responses.ResponseNewParamsInputUnion{OfInputItemList: items},
 		Tools: []responses.ToolUnionParam{
 			responses.ToolParamOfFunction("get_weather", location, false),

@@ -32,3 +32,15 @@ var modelNames = func() []string {
 	}
 	return names
 }()
+
+// nowhere is a model that no provider has.
+const nowhere = "nowhere"
+
+// named is a model's name with its provider. With a provider in front, a model
+// that is not listed reaches it all the same; so nowhere goes without.
+func named(provider, model string) string {
+	if model == nowhere {
+		return model
+	}
+	return provider + "/" + model
+}

@@ -99,7 +99,7 @@ func (x *exchange) resolve(body []byte) error {
 		return invalid("model", "model is required")
 	}
 	index := x.endpoint.server.catalog.Index()
-	target, ok := index.Resolve(x.model)
+	target, ok := index.Reach(x.model)
 	if !ok {
 		return x.endpoint.unknown(x.model, hint(index.Nearest(x.model, 3)))
 	}

@@ -181,6 +181,27 @@ func (x *Index) Resolve(name string) (Target, bool) {
 	return Target{}, false
 }
 
+// Reach is Resolve for calls: with the provider in front, a name reaches that
+// provider also where no list has the model. Some vendors list nothing, and
+// some not everything that they serve.
+func (x *Index) Reach(name string) (Target, bool) {
+	if t, ok := x.Resolve(name); ok {
+		return t, true
+	}
+	provider, model, _ := strings.Cut(name, "/")
+	for i := range x.snapshot.Providers {
+		p := &x.snapshot.Providers[i]
+		if p.Name != provider || p.BaseURL == "" || model == "" {
+			continue
+		}
+		if bare, ok := cutLatest(model); ok && p.Dialect != dialectOllama {
+			model = bare
+		}
+		return Target{Provider: p, Model: &Model{Provider: p.Name, ID: model}, Upstream: model}, true
+	}
+	return Target{}, false
+}
+
 func (x *Index) lookup(name string) (Target, bool) {
 	if t, ok := x.names[name]; ok {
 		return t, true

@@ -228,3 +228,38 @@ func BenchmarkNearest(b *testing.B) {
 		x.Nearest("vendor/sme-model-4321", 3)
 	}
 }
+
+func TestReachGoesBeyondTheLists(t *testing.T) {
+	x := NewIndex(Snapshot{
+		Providers: []Provider{
+			{Name: "a", Dialect: "openai", BaseURL: "https://a.example/v1"},
+			{Name: "b", Dialect: "ollama", BaseURL: "http://b.example/api"},
+			{Name: "builtin"},
+		},
+		Models: []Model{{Provider: "a", ID: "listed"}},
+	})
+	tests := []struct{ name, wantProvider, wantModel string }{
+		{"listed", "a", "listed"},
+		{"a/listed", "a", "listed"},
+		{"a/unlisted", "a", "unlisted"},
+		{"a/some/path", "a", "some/path"},
+		{"a/unlisted:latest", "a", "unlisted"},
+		{"b/unlisted:latest", "b", "unlisted:latest"},
+		{"unlisted", "", ""},
+		{"a/", "", ""},
+		{"c/unlisted", "", ""},
+		{"builtin/unlisted", "", ""},
+	}
+	for _, tt := range tests {
+		got, ok := x.Reach(tt.name)
+		switch {
+		case ok != (tt.wantProvider != ""):
+			t.Errorf("Reach(%q) = %v", tt.name, ok)
+		case ok && (got.Provider.Name != tt.wantProvider || got.Model.ID != tt.wantModel || got.Upstream != tt.wantModel):
+			t.Errorf("Reach(%q) = %s, %s, called %s", tt.name, got.Provider.Name, got.Model.ID, got.Upstream)
+		}
+	}
+	if _, ok := x.Resolve("a/unlisted"); ok {
+		t.Error("Resolve finds what is not listed")
+	}
+}
