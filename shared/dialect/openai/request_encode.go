@@ -128,7 +128,7 @@ func (e *encoding) format() {
 	default:
 		e.out.ResponseFormat = &responseFormat{Type: "json_schema", JSONSchema: &jsonSchema{
 			Name: cmp.Or(f.Name, "response"), Description: f.Description, Schema: f.Schema,
-			Strict: cmp.Or(f.Strict, new(closed(f.Schema))),
+			Strict: cmp.Or(f.Strict, new(dialect.Closed(f.Schema))),
 		}}
 	}
 }
