@@ -15,8 +15,8 @@ import (
 const projectPath = "github.com/offbeat-studio/allama"
 
 // arrows says which packages of the project a package may import. The entry
-// with the longest path that fits counts; a name ending in /... stands for
-// everything below it too. What helps tests, packages called somethingtest,
+// with the longest path that fits counts; one that ends in /* is for each folder
+// right below. A name ending in /... stands for everything below it too. What helps tests, packages called somethingtest,
 // may import what it likes but is imported by nobody but tests.
 var arrows = map[string][]string{
 	"main": {"broker", "ingress", "workers", "workers/catalogsync", "workers/catalogsync/sqlite", "shared/..."},
