@@ -118,6 +118,7 @@ func (l *loader) namedProviders(ctx context.Context, c *config) error {
 		}
 		c.addProvider(p, active)
 		l.assume(variable(name, "ACTIVE"), strconv.FormatBool(active))
+		l.assume(variable(name, "HOST"), baseURL(p))
 	}
 	return nil
 }

@@ -325,3 +325,16 @@ func exampleVariables(t *testing.T) map[string]string {
 	}
 	return variables
 }
+
+func TestListedVendorShowsWhereItIs(t *testing.T) {
+	t.Parallel()
+	_, settings, err := load(t.Context(), newEnvironment([]string{"ALLAMA_PROVIDERS=groq"}, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range settings {
+		if s.Name == "GROQ_HOST" && s.Value != "https://api.groq.com/openai/v1" {
+			t.Errorf("GROQ_HOST is shown as %q", s.Value)
+		}
+	}
+}

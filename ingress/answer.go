@@ -20,14 +20,34 @@ type answer interface {
 	end(dst []byte) ([]byte, error)
 }
 
-// nativeStream hands the upstream's frames on as they are.
-type nativeStream struct{}
+// A failer can end a stream which the client has got a part of, where the frame
+// has to fit to what came before.
+type failer interface {
+	Fail(dst []byte, e *llm.Error) []byte
+}
 
-func (nativeStream) data(dst, piece []byte) ([]byte, bool, error) {
+// nativeStream hands the upstream's frames on as they are.
+type nativeStream struct {
+	broken      func(first, last []byte, e *llm.Error) []byte // nil: any frame fits
+	first, last []byte                                        // pieces that are not just comments, for broken
+}
+
+func (s *nativeStream) data(dst, piece []byte) ([]byte, bool, error) {
+	if s.broken != nil && bytes.Contains(piece, []byte("data:")) {
+		if s.first == nil {
+			s.first = bytes.Clone(piece)
+		}
+		s.last = append(s.last[:0], piece...)
+	}
 	return append(dst, piece...), len(piece) > 0, nil
 }
 
-func (nativeStream) end(dst []byte) ([]byte, error) { return dst, nil }
+// Fail implements [failer].
+func (s *nativeStream) Fail(dst []byte, e *llm.Error) []byte {
+	return append(dst, s.broken(s.first, s.last, e)...)
+}
+
+func (*nativeStream) end(dst []byte) ([]byte, error) { return dst, nil }
 
 // nativeWhole gathers the upstream's body.
 type nativeWhole struct{ body []byte }
@@ -38,6 +58,21 @@ func (n *nativeWhole) data(dst, piece []byte) ([]byte, bool, error) {
 }
 
 func (n *nativeWhole) end([]byte) ([]byte, error) { return n.body, nil }
+
+// failerOf returns who can end the stream of an answer; nil where any frame
+// does.
+func failerOf(a answer) failer {
+	switch a := a.(type) {
+	case *events:
+		f, _ := a.encoder.(failer)
+		return f
+	case *nativeStream:
+		if a.broken != nil {
+			return a
+		}
+	}
+	return nil
+}
 
 // events writes an answer as a stream of the client's dialect.
 type events struct {

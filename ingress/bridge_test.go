@@ -58,3 +58,40 @@ func TestNativeCallAnsweredInEventsThatSayTooLittle(t *testing.T) {
 		t.Errorf("got %d %s, want a failure", got.status, got.body)
 	}
 }
+
+// Each attempt says for itself in which form it answers.
+func TestLostAttemptInAnotherFormThanTheNext(t *testing.T) {
+	frame := `data: {"id":"x","choices":[{"index":0,"delta":{"content":"Hello"}}]}` + "\n\ndata: [DONE]\n\n"
+	body := `{"id":"x","choices":[{"index":0,"message":{"content":"Hello"}}]}`
+	events := func(ctx context.Context, _ *bus.Job, r *bus.Reply) bus.End {
+		r.Head(bus.Head{Encoding: bus.Canonical})
+		_ = say(ctx, r, hello()...)
+		return bus.End{}
+	}
+	for _, stream := range []bool{true, false} {
+		native := frames(bus.Head{ContentType: "application/json", Whole: !stream}, bus.End{}, map[bool]string{true: frame, false: body}[stream])
+		for name, tt := range map[string]struct {
+			first bus.Head
+			said  []llm.Event
+			next  bus.Handler
+			want  string
+		}{
+			"events, then native":   {bus.Head{Encoding: bus.Canonical}, []llm.Event{llm.Start{ID: "the_first"}}, native, `"id":"x"`},
+			"events, then events":   {bus.Head{Encoding: bus.Canonical}, []llm.Event{llm.Start{ID: "the_first"}}, events, `"id":"answer_1"`},
+			"a whole, then events":  {bus.Head{Whole: true}, []llm.Event{llm.Start{ID: "the_first"}}, events, `"id":"answer_1"`},
+			"a whole, then natives": {bus.Head{Whole: true}, []llm.Event{llm.Start{ID: "the_first"}}, native, `"id":"x"`},
+		} {
+			g := newRig(t, nil)
+			lost := g.diesAs("oai", tt.first, tt.said...)
+			done := make(chan reply)
+			go func() { done <- g.post("/v1/chat/completions", ask("gpt-4o", stream)) }()
+			within(t, patience, "the first worker's end", lost)
+			g.worker("oai", tt.next)
+			got := <-done
+			if got.status != 200 || strings.Contains(got.body, "the_first") || !strings.Contains(got.body, "Hello") ||
+				!strings.Contains(got.body, tt.want) || strings.Contains(got.body, "[DONE]") != stream {
+				t.Errorf("%s, stream %t: got %d %s", name, stream, got.status, got.body)
+			}
+		}
+	}
+}

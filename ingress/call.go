@@ -36,7 +36,7 @@ type exchange struct {
 	encoder  dialect.Encoder    // nil where the upstream speaks the client's dialect, and for embeddings
 	embed    *dialect.EmbedCall // nil but for embeddings, where the upstream does not speak the client's dialect
 	warnings []llm.Warning      // of reading the request
-	begun    bool               // the encoder has begun the stream that the client gets
+	failer   failer             // ends the stream that the client gets a part of; nil: any frame does
 	usage    *llm.Usage
 	attempts int
 	queued   time.Duration
@@ -191,16 +191,10 @@ func (x *exchange) fail(ctx context.Context) {
 	}
 }
 
-// A failer is an encoder that can end a stream which it has begun, where the
-// frame has to fit to what came before.
-type failer interface {
-	Fail(dst []byte, e *llm.Error) []byte
-}
-
 // lastFrame ends a stream that has failed.
 func (x *exchange) lastFrame(e *llm.Error) []byte {
-	if f, ok := x.encoder.(failer); ok && x.begun {
-		return f.Fail(nil, e)
+	if x.failer != nil {
+		return x.failer.Fail(nil, e)
 	}
 	return x.endpoint.framing.Error(e)
 }

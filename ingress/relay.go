@@ -106,7 +106,7 @@ func (r *relay) open(h bus.Head) error {
 	case r.whole:
 		r.answer = &nativeWhole{}
 	default:
-		r.answer = nativeStream{}
+		r.answer = &nativeStream{broken: r.endpoint.framing.Broken}
 	}
 	return nil
 }
@@ -195,7 +195,7 @@ func (r *relay) flush(attempt int) error {
 		r.answer, r.pending, r.content = nil, r.pending[:0], false
 		return nil
 	}
-	r.begun = true
+	r.failer = failerOf(r.answer)
 	err := r.send(r.pending)
 	r.pending, r.content = r.pending[:0], false
 	return err

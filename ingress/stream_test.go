@@ -180,10 +180,16 @@ func (g *rig) open(path, body string) io.ReadCloser {
 // dies plays a worker that is lost after it has said something.
 func (g *rig) dies(provider string, list ...llm.Event) (lost <-chan struct{}) {
 	g.t.Helper()
+	return g.diesAs(provider, bus.Head{Warnings: []llm.Warning{{Policy: llm.Dropped, Field: "of_the_first"}}}, list...)
+}
+
+// diesAs is dies, for an answer with another head.
+func (g *rig) diesAs(provider string, head bus.Head, list ...llm.Event) (lost <-chan struct{}) {
+	g.t.Helper()
 	started := make(chan struct{})
 	stop := make(chan struct{})
 	nc := g.worker(provider, func(ctx context.Context, _ *bus.Job, r *bus.Reply) bus.End {
-		r.Head(bus.Head{Warnings: []llm.Warning{{Policy: llm.Dropped, Field: "of_the_first"}}})
+		r.Head(head)
 		if err := say(ctx, r, list...); err != nil {
 			g.t.Errorf("say: %v", err)
 		}

@@ -1,7 +1,6 @@
 package workers
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -121,8 +120,9 @@ func takes(f Forwarder, j *bus.Job) bool {
 	return p.Takes(j.Dialect, j.Operation)
 }
 
-// maxHeld is about how much is held back of the opening of an answer.
-const maxHeld = 16 << 10
+// maxHeld is about how much is held back of the opening of an answer, which may
+// repeat all instructions and tools of the call, and more than once.
+const maxHeld = 1 << 20
 
 // opening says whether a piece has nothing in it that a client waits for. It is
 // held back, so that a call that fails right after it still gets a status, or
@@ -133,7 +133,7 @@ func opening(p upstream.Piece) bool {
 			return false
 		}
 	}
-	return len(p.Events) > 0 || bytes.HasPrefix(p.Raw, []byte(":"))
+	return len(p.Events) > 0 || p.Idle
 }
 
 // withModel returns the body with the model's name in it. Where it has it

@@ -179,7 +179,7 @@ func (r recording) Forward(_ context.Context, c *upstream.Call) (*upstream.Answe
 // TestTheOpeningWaitsForContent is about what would commit the call to an
 // attempt that has nothing to show yet.
 func TestTheOpeningWaitsForContent(t *testing.T) {
-	comment := upstream.Piece{Raw: []byte(": hold on\n\n")}
+	comment := upstream.Piece{Raw: []byte(": hold on\n\n"), Idle: true}
 	start := upstream.Piece{Raw: []byte("data: start\n\n"), Events: []llm.Event{llm.Start{}}}
 	text := upstream.Piece{Raw: []byte("data: text\n\n"), Events: []llm.Event{llm.Delta{Text: "x"}}}
 	unknown := upstream.Piece{Raw: []byte("data: ?\n\n")}

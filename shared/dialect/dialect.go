@@ -72,6 +72,11 @@ type Framing struct {
 	ContentType string
 	KeepAlive   []byte                  // may be sent between frames during silence; empty: nothing may
 	Error       func(*llm.Error) []byte // the frame that ends a stream that has failed
+
+	// Broken, if not nil, is Error for a stream in the upstream's own words:
+	// it goes on from the first and the last of the frames that the client has
+	// got; there may be others with either.
+	Broken func(first, last []byte, e *llm.Error) []byte
 }
 
 // A Client is a dialect as upstreams speak it. Its methods are safe for

@@ -44,6 +44,9 @@ func New(c upstream.Config) (*Provider, error) {
 	}
 	p.dialect.Adapts = p.Name != "" && !p.exact
 	base.Path = strings.TrimSuffix(cmp.Or(strings.TrimSuffix(base.Path, "/chat/completions"), p.path), "/")
+	if strings.Contains(base.Path, "/deployments/") { // of Azure's older API, which has no Responses
+		p.operations = []string{chat, completions, embeddings}
+	}
 	return &Provider{Client: upstream.New(upstream.Options{
 		Base: base, Dialect: p.dialect, Also: p.also(), Native: p.operations, Header: p.header(c), Query: query, Key: c.APIKey,
 		Timeouts: upstream.Timeouts{}.Silence(c.Timeout),

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -169,4 +170,14 @@ func FuzzList(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestDeploymentsHaveNoResponses(t *testing.T) {
+	const host = "https://x.openai.azure.com/openai"
+	for path, want := range map[string]bool{"/v1": true, "/deployments/d?api-version=2024-10-21": false} {
+		p, err := New(upstream.Config{Host: host + path, Vendor: "azure"})
+		if err != nil || slices.Contains(p.Native(), responses) != want || !slices.Contains(p.Native(), chat) {
+			t.Errorf("%s: got %v, %v want responses: %t", path, p.Native(), err, want)
+		}
+	}
 }

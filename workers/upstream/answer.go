@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/offbeat-studio/allama/shared/frame"
 	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/rawjson"
 )
@@ -29,6 +30,18 @@ type Answer struct {
 type Piece struct {
 	Raw    []byte      // as the upstream sent it; may be empty
 	Events []llm.Event // what it says, where it was understood
+	Idle   bool        // it only says that the call is alive
+}
+
+// An idler is a dialect whose streams have frames, other than comments, that
+// only say that the call is alive.
+type idler interface {
+	Idle(f frame.Frame) bool
+}
+
+func (x *exchange) idle(f frame.Frame) bool {
+	d, ok := x.dialect.(idler)
+	return f.Data == nil || ok && d.Idle(f)
 }
 
 // An adapter is a dialect with variants: some upstreams refuse calls in it that
@@ -172,7 +185,7 @@ func (x *exchange) pieces(operation string) iter.Seq2[Piece, error] {
 				last = Piece{Raw: slices.Clone(f.Raw), Events: events}
 				continue
 			}
-			if !yield(Piece{Raw: f.Raw, Events: events}, nil) {
+			if !yield(Piece{Raw: f.Raw, Events: events, Idle: len(events) == 0 && x.idle(f)}, nil) {
 				return
 			}
 		}

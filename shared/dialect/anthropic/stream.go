@@ -54,6 +54,9 @@ var steps = map[string]func(*decoder, *streamEvent) ([]llm.Event, error){
 	"error":               (*decoder).failure,
 }
 
+// Idle reports whether a frame only says that the call is alive.
+func (Client) Idle(f frame.Frame) bool { return f.Event == "ping" }
+
 // Step takes the next frame.
 func (d *decoder) Step(f frame.Frame) ([]llm.Event, error) {
 	if d.done || len(f.Data) == 0 || string(f.Data) == "[DONE]" {

@@ -26,10 +26,8 @@ func (c Client) Adapt(operation string, body []byte) ([]byte, []llm.Warning) {
 			_ = json.Unmarshal(f.Value, &model) // whoever reads the call will complain
 		case "reasoning_effort":
 			_ = json.Unmarshal(f.Value, &effort)
-		case a.limit:
-			a.limited = !rawjson.IsNull(f.Value)
 		case "max_tokens", "max_completion_tokens":
-			a.renamed = true
+			a.limits(f)
 		}
 	}
 	a.refused = c.refusedOf(model, effort)
@@ -45,13 +43,21 @@ func (c Client) Adapt(operation string, body []byte) ([]byte, []llm.Warning) {
 // adapting is a call that is being adapted.
 type adapting struct {
 	client   Client
-	limit    string // the name of the limit
-	limited  bool   // it is there
-	renamed  bool   // it is there by its other name
+	limit    string          // the name of the limit
+	limited  json.RawMessage // what it is; nil: it is not there
+	renamed  bool            // it is there by its other name
 	refused  []string
 	out      []byte // the fields
 	changed  bool
 	warnings []llm.Warning
+}
+
+// limits takes note of the limit, for which the newer name counts more.
+func (a *adapting) limits(f rawjson.Field) {
+	a.renamed = a.renamed || f.Key != a.limit
+	if !rawjson.IsNull(f.Value) && (a.limited == nil || f.Key == "max_completion_tokens") {
+		a.limited = f.Value
+	}
 }
 
 func (a *adapting) field(f rawjson.Field) {
@@ -59,13 +65,11 @@ func (a *adapting) field(f rawjson.Field) {
 	switch {
 	case key == "messages" && !a.client.DeveloperRole:
 		value = a.messages(value)
-	case (key == "max_tokens" || key == "max_completion_tokens") && key != a.limit:
-		if a.changed = true; a.limited {
+	case a.renamed && (key == "max_tokens" || key == "max_completion_tokens"):
+		if a.changed = true; a.limited == nil {
 			return
 		}
-		key = a.limit
-	case key == a.limit && a.renamed && rawjson.IsNull(value):
-		return
+		key, value, a.limited = a.limit, a.limited, nil // once
 	case a.isRefused(key):
 		a.changed = true
 		if !rawjson.IsNull(value) {

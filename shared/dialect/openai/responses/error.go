@@ -1,14 +1,17 @@
 package responses
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/offbeat-studio/allama/shared/dialect"
+	"github.com/offbeat-studio/allama/shared/frame"
 	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/rawjson"
 )
@@ -102,6 +105,45 @@ func errorFrame(e *llm.Error) []byte {
 	blank := encoder{answer: answer{echo: echo(nil)}}
 	blank.begin(llm.Start{Created: time.Now()})
 	return blank.Fail(nil, e)
+}
+
+// brokenFrame ends a stream that somebody else has begun: as the same response,
+// and with the number that comes next.
+func brokenFrame(first, last []byte, e *llm.Error) []byte {
+	var fields map[string]json.RawMessage
+	var begun responseData
+	for f := range payloads(first) {
+		if json.Unmarshal(f.Response, &begun) == nil && json.Unmarshal(f.Response, &fields) == nil && begun.ID != "" {
+			break
+		}
+	}
+	if begun.ID == "" {
+		return errorFrame(e)
+	}
+	next := 0
+	for f := range payloads(last) {
+		next = max(next, f.Sequence+1)
+	}
+	goes := encoder{answer: answer{model: begun.Model, echo: echo(fields)}, id: begun.ID, created: int64(begun.CreatedAt), next: next}
+	return goes.Fail(nil, e)
+}
+
+// A numbered is what of a frame tells its place in a stream.
+type numbered struct {
+	Sequence int             `json:"sequence_number"`
+	Response json.RawMessage `json:"response"`
+}
+
+// payloads yields the frames in raw that can be read.
+func payloads(raw []byte) iter.Seq[numbered] {
+	return func(yield func(numbered) bool) {
+		for f, err := range frame.SSE(bytes.NewReader(raw)) {
+			var in numbered
+			if err == nil && f.Data != nil && json.Unmarshal(f.Data, &in) == nil && !yield(in) {
+				return
+			}
+		}
+	}
 }
 
 // newID makes up the part of an id behind its prefix.

@@ -67,6 +67,7 @@ func (Server) Framing(op string) dialect.Framing {
 		ContentType: "text/event-stream",
 		KeepAlive:   []byte(": keep-alive\n\n"),
 		Error:       errorFrame,
+		Broken:      brokenFrame,
 	}
 }
 

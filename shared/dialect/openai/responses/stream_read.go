@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/offbeat-studio/allama/shared/frame"
 	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/rawjson"
 )
@@ -176,4 +177,17 @@ func (d *decoder) reasoning(index int, it item) error {
 	}
 	d.done(d.block(index, 0, llm.Thinking{}), said, signed.Signature)
 	return nil
+}
+
+// Idle reports whether a frame only says that the call is alive.
+func (Client) Idle(f frame.Frame) bool {
+	kind := f.Event
+	if kind == "" { // some servers leave that out
+		var in struct {
+			Type string `json:"type"`
+		}
+		_ = json.Unmarshal(f.Data, &in) // what cannot be read is none
+		kind = in.Type
+	}
+	return kind == "response.queued" || kind == "response.in_progress"
 }
