@@ -215,7 +215,7 @@ func TestBlockNumbersDoNotLeak(t *testing.T) {
 	}
 }
 
-// Servers say stop although tools were called, and agents then stop.
+// Servers say stop although tools were called, and clients then stop.
 func TestCalledToolsAreNoPlainStop(t *testing.T) {
 	call := `{"role":"assistant","tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"f","arguments":"{}"}}]}`
 	for said, want := range map[string][2]string{

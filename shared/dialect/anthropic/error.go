@@ -83,7 +83,7 @@ func refusalOf(code llm.Code) refusal {
 	return refusals[llm.CodeInternal]
 }
 
-// messageOf returns the message; coding agents shorten the conversation when
+// messageOf returns the message; clients shorten the conversation when
 // it begins with the words that Anthropic uses for one too long.
 func messageOf(e *llm.Error) string {
 	if tooLong := "prompt is too long"; e.Code == llm.CodeContextLength && !strings.HasPrefix(e.Message, tooLong) {

@@ -186,7 +186,7 @@ func (e *chatEncoder) finish(f llm.Finish) {
 	e.out = append(e.out, "data: [DONE]\n\n"...)
 }
 
-// reason is the word for a finish reason. Agents go by it, so that it is never
+// reason is the word for a finish reason. Clients go by it, so that it is never
 // stop when there are calls to make.
 func (e *chatEncoder) reason(r llm.FinishReason, calls int) string {
 	if r == llm.FinishStop && calls > 0 {
