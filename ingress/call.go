@@ -66,7 +66,7 @@ func (x *exchange) run(r *http.Request) error {
 	}
 	x.model, x.body = p.model, body
 	x.stream = p.stream && x.endpoint.framing.Error != nil
-	if err := x.resolve(body); err != nil {
+	if err := x.resolve(); err != nil {
 		return err
 	}
 	job := bus.Job{
@@ -91,9 +91,9 @@ func (x *exchange) run(r *http.Request) error {
 
 // resolve finds out who serves the model. A request without one is left to the
 // dialect, which knows how to refuse it.
-func (x *exchange) resolve(body []byte) error {
+func (x *exchange) resolve() error {
 	if x.model == "" {
-		if err := x.endpoint.check(body); err != nil {
+		if err := x.endpoint.check(x.body); err != nil {
 			return err
 		}
 		return invalid("model", "model is required")
@@ -175,7 +175,7 @@ func (x *exchange) fail(ctx context.Context) {
 		}
 	case errors.Is(x.err, errWrite):
 		return
-	case ctx.Err() != nil && !ours:
+	case ctx.Err() != nil && !ours && llm.AsError(x.err).Code != llm.CodeCanceled:
 		x.err = &llm.Error{Code: llm.CodeCanceled, Message: "request canceled", Err: x.err}
 	}
 	switch {

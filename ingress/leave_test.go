@@ -47,6 +47,8 @@ func TestClientLeavesBeforeTheFirstToken(t *testing.T) {
 			eventually(t, "a line in the log", func() bool { return len(g.log.lines("call")) == 1 })
 			if line := g.log.lines("call")[0]; line["status"] != 499.0 || line["error"] != "canceled" {
 				t.Errorf("the log says %v", line)
+			} else if detail, _ := line["detail"].(string); strings.Count(detail, "request canceled") != 1 {
+				t.Errorf("the log says %q, want it said once", detail)
 			}
 		}
 	}
