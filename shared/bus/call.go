@@ -269,7 +269,8 @@ func (c *Call) onHello(m *nats.Msg) {
 	}
 	c.mu.Unlock()
 	if denied != "" {
-		c.owner.log.Debug("lease denied", slog.String("request", c.job.Request), slog.String("reason", string(denied)))
+		c.owner.log.Debug("lease denied", slog.String("request", c.job.Request), slog.String("reason", string(denied)),
+			slog.String("worker", h.Worker), slog.Uint64("delivery", h.Delivery))
 		c.owner.send(m.Reply, encodeDenial(denied))
 		return
 	}

@@ -107,7 +107,8 @@ func (p *puller) pull(ctx, jobs context.Context, n int) error {
 }
 
 // start starts a job, if there is a slot for it; a pull that was given up may
-// have brought one more than asked for.
+// have brought one more than asked for. That one is given back with a delay, or
+// the pull that stands now would get it at once.
 func (p *puller) start(ctx, jobs context.Context, m *nats.Msg) {
 	w := p.worker
 	if ctx.Err() != nil {
@@ -117,7 +118,7 @@ func (p *puller) start(ctx, jobs context.Context, m *nats.Msg) {
 	select {
 	case w.slots <- struct{}{}:
 	default:
-		w.settle(func(o ...nats.AckOpt) error { return m.NakWithDelay(w.options.Timing.Heartbeat, o...) })
+		w.giveBack(m, w.options.Timing.Heartbeat)
 		return
 	}
 	w.running.Go(func() {
@@ -161,7 +162,7 @@ func (p *puller) close() {
 		}
 	}
 	for _, m := range p.late {
-		p.worker.settle(m.Nak)
+		p.worker.giveBack(m, 0)
 	}
 }
 
@@ -195,10 +196,7 @@ func (w *Worker) take(ctx context.Context, m *nats.Msg) {
 		w.settle(m.Term)
 		return
 	}
-	delivery := uint64(1)
-	if meta, err := m.Metadata(); err == nil {
-		delivery = meta.NumDelivered
-	}
+	delivery := deliveries(m)
 	if delivery > maxDelivery {
 		w.bury(job, m)
 		return
@@ -213,19 +211,28 @@ func (w *Worker) take(ctx context.Context, m *nats.Msg) {
 		w.log.Debug("job not run", slog.String("request", job.Request), slog.Any("reason", err))
 		w.settle(m.Term)
 	case unanswered:
-		w.giveBack(m, delivery)
+		w.giveBack(m, 0)
 	}
 }
 
-// giveBack lets another worker try. The last delivery before the job would be
-// buried is not given back: a silent owner is not the job's fault, and one that
-// still waits publishes it anew.
-func (w *Worker) giveBack(m *nats.Msg, delivery uint64) {
-	if delivery >= maxDelivery {
+// deliveries is how often the queue has delivered a job, this time included.
+func deliveries(m *nats.Msg) uint64 {
+	meta, err := m.Metadata()
+	if err != nil {
+		return 1
+	}
+	return meta.NumDelivered
+}
+
+// giveBack lets another worker try, after a delay. The last delivery before the
+// job would be buried is not given back: that it was not run is not its fault,
+// and an owner that still waits publishes it anew.
+func (w *Worker) giveBack(m *nats.Msg, delay time.Duration) {
+	if deliveries(m) >= maxDelivery {
 		w.settle(m.Term)
 		return
 	}
-	w.settle(m.Nak)
+	w.settle(func(o ...nats.AckOpt) error { return m.NakWithDelay(delay, o...) })
 }
 
 // bury puts a job aside that no worker survives.

@@ -160,9 +160,10 @@ const (
 	irreparable         // fail the call: a packet is lost for good
 )
 
-// tick judges a call that has a lease, or had one. While the bus is away it
-// must not be called but with moved, to start the clocks anew.
+// tick judges a call. It must not be called while the bus is away; afterwards
+// [receiver.reconnected] starts the clocks anew.
 func (r *receiver) tick(now time.Time) verdict {
+	silence := now.Sub(r.heard)
 	switch {
 	case r.done:
 		return goOn
@@ -174,12 +175,12 @@ func (r *receiver) tick(now time.Time) verdict {
 		return interrupt
 	case r.missing() && now.Sub(r.gapSince) > r.timing.Lost:
 		return irreparable
-	case now.Sub(r.heard) <= r.timing.Lost && !r.missing() && now.Sub(r.heard) < r.timing.Heartbeat*3/2:
-		return goOn
-	case now.Sub(r.heard) <= r.timing.Lost:
+	case silence > r.timing.Lost:
+		return r.lose()
+	case r.missing() || silence >= r.timing.Heartbeat*3/2:
 		return askAgain
 	}
-	return r.lose()
+	return goOn
 }
 
 // lose gives the current attempt up.
