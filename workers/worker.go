@@ -90,8 +90,7 @@ func (h *handler) native(a *attempt) error {
 		return a.write(answer.Events)
 	}
 	a.head = &bus.Head{ContentType: answer.ContentType, Whole: answer.Whole, Warnings: answer.Warnings}
-	var held []byte
-	begun := false
+	var o opening
 	for p, err := range answer.Pieces {
 		for _, e := range p.Events {
 			a.note(e)
@@ -99,13 +98,9 @@ func (h *handler) native(a *attempt) error {
 		if err != nil {
 			return err
 		}
-		if begun = begun || !opening(p) || len(held) > maxHeld; !begun {
-			held = append(held, p.Raw...)
+		raw := o.pass(p)
+		if len(raw) == 0 {
 			continue
-		}
-		raw := p.Raw
-		if len(held) > 0 {
-			raw, held = append(held, raw...), nil
 		}
 		if err := a.data(raw); err != nil {
 			return err
@@ -124,10 +119,28 @@ func takes(f Forwarder, j *bus.Job) bool {
 // repeat all instructions and tools of the call, and more than once.
 const maxHeld = 1 << 20
 
-// opening says whether a piece has nothing in it that a client waits for. It is
-// held back, so that a call that fails right after it still gets a status, or
-// another attempt.
-func opening(p upstream.Piece) bool {
+// An opening holds back the pieces of an answer in which there is nothing that
+// a client waits for, so that a call that fails right after them still gets a
+// status, or another attempt.
+type opening struct {
+	held []byte
+	over bool
+}
+
+// pass returns what may be sent on, with the next piece; nothing so far where
+// that belongs to the opening, too.
+func (o *opening) pass(p upstream.Piece) []byte {
+	if o.over {
+		return p.Raw
+	}
+	o.held = append(o.held, p.Raw...)
+	if o.over = !isOpening(p) || len(o.held) > maxHeld; !o.over {
+		return nil
+	}
+	return o.held
+}
+
+func isOpening(p upstream.Piece) bool {
 	for _, e := range p.Events {
 		if _, ok := e.(llm.Start); !ok {
 			return false
