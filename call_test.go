@@ -23,6 +23,21 @@ func eachStack(t *testing.T, test func(*testing.T, *stack, *upstream)) {
 	}
 }
 
+// A use is one thing that is done with a client of a kind.
+type use[Client any] struct {
+	name string
+	test func(c Client, t *testing.T, stream bool)
+}
+
+// eachUse tests the uses of a client, whole and streamed.
+func eachUse[Client any](t *testing.T, c Client, provider string, uses []use[Client]) {
+	for _, u := range uses {
+		for _, stream := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s from %s, stream %t", u.name, provider, stream), func(t *testing.T) { u.test(c, t, stream) })
+		}
+	}
+}
+
 // Every client gets the same answer from every kind of upstream.
 func TestEveryPair(t *testing.T) {
 	t.Parallel()

@@ -19,10 +19,7 @@ type anthropicUser struct {
 }
 
 // anthropicUses are what is done with the client, whole and streamed.
-var anthropicUses = []struct {
-	name string
-	test func(anthropicUser, *testing.T, bool)
-}{
+var anthropicUses = []use[anthropicUser]{
 	{"an answer", anthropicUser.answer},
 	{"a tool call", anthropicUser.tool},
 	{"parallel tool calls", anthropicUser.tools},
@@ -37,11 +34,7 @@ func TestAnthropicClient(t *testing.T) {
 			user := anthropicUser{client, w.name}
 			t.Run("a model of "+w.name, user.model)
 			t.Run("a stream torn by "+w.name, user.torn)
-			for _, use := range anthropicUses {
-				for _, stream := range []bool{false, true} {
-					t.Run(fmt.Sprintf("%s from %s, stream %t", use.name, w.name, stream), func(t *testing.T) { use.test(user, t, stream) })
-				}
-			}
+			eachUse(t, user, w.name, anthropicUses)
 		}
 		t.Run("the list of models", anthropicUser{Client: client}.list)
 	})

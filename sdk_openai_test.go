@@ -21,10 +21,7 @@ type openaiUser struct {
 }
 
 // openaiUses are what is done with the client, whole and streamed.
-var openaiUses = []struct {
-	name string
-	test func(openaiUser, *testing.T, bool)
-}{
+var openaiUses = []use[openaiUser]{
 	{"an answer", openaiUser.answer},
 	{"a tool call", openaiUser.tool},
 	{"parallel tool calls", openaiUser.tools},
@@ -40,11 +37,7 @@ func TestOpenAIClient(t *testing.T) {
 			t.Run("a model of "+w.name, user.model)
 			t.Run("usage of "+w.name, user.usage)
 			t.Run("a stream torn by "+w.name, user.torn)
-			for _, use := range openaiUses {
-				for _, stream := range []bool{false, true} {
-					t.Run(fmt.Sprintf("%s from %s, stream %t", use.name, w.name, stream), func(t *testing.T) { use.test(user, t, stream) })
-				}
-			}
+			eachUse(t, user, w.name, openaiUses)
 		}
 		t.Run("the list of models", openaiUser{Client: client}.list)
 	})

@@ -20,10 +20,7 @@ type responsesUser struct {
 	provider string
 }
 
-var responsesUses = []struct {
-	name string
-	test func(responsesUser, *testing.T, bool)
-}{
+var responsesUses = []use[responsesUser]{
 	{"an answer", responsesUser.answer},
 	{"a tool call", responsesUser.tool},
 	{"parallel tool calls", responsesUser.tools},
@@ -39,11 +36,7 @@ func TestOpenAIResponsesClient(t *testing.T) {
 			t.Run("a stream torn by "+w.name, user.torn)
 			t.Run("a count for "+w.name, user.count)
 			t.Run("what would need a store, with "+w.name, user.stored)
-			for _, use := range responsesUses {
-				for _, stream := range []bool{false, true} {
-					t.Run(fmt.Sprintf("%s from %s, stream %t", use.name, w.name, stream), func(t *testing.T) { use.test(user, t, stream) })
-				}
-			}
+			eachUse(t, user, w.name, responsesUses)
 		}
 	})
 }

@@ -37,11 +37,20 @@ func (l *logger) print(level slog.Level, format string, args []any) {
 	}
 }
 
+// Noticef logs at Debug what is news to NATS and not to an operator.
 func (l *logger) Noticef(format string, args ...any) { l.print(slog.LevelDebug, format, args) }
-func (l *logger) Warnf(format string, args ...any)   { l.print(slog.LevelWarn, format, args) }
-func (l *logger) Errorf(format string, args ...any)  { l.print(slog.LevelError, format, args) }
-func (l *logger) Debugf(format string, args ...any)  { l.print(levelTrace, format, args) }
-func (l *logger) Tracef(format string, args ...any)  { l.print(levelTrace, format, args) }
+
+// Warnf logs at Warn.
+func (l *logger) Warnf(format string, args ...any) { l.print(slog.LevelWarn, format, args) }
+
+// Errorf logs at Error.
+func (l *logger) Errorf(format string, args ...any) { l.print(slog.LevelError, format, args) }
+
+// Debugf logs below Debug.
+func (l *logger) Debugf(format string, args ...any) { l.print(levelTrace, format, args) }
+
+// Tracef logs below Debug, too.
+func (l *logger) Tracef(format string, args ...any) { l.print(levelTrace, format, args) }
 
 // Fatalf does not end the process, as NATS expects of its own logger: whoever
 // started the server gets the reason instead.
