@@ -106,6 +106,14 @@ type Encoded struct {
 	Operation string // the path behind the API's base, such as chat/completions
 	Body      []byte
 	Warnings  []llm.Warning
+
+	// Streams says that Body asks for a streamed answer though the request
+	// does not.
+	Streams bool
+
+	// Restore, if not nil, makes of the answer to Body the answer to the
+	// request: it undoes what had to be changed. It can be called once.
+	Restore func(llm.Stream) llm.Stream
 }
 
 // A Decoder reads one streamed answer, frame by frame. It is not safe for

@@ -32,9 +32,16 @@ func (d *Draft) DropIf(is bool, field string) {
 // Emulate notes that a field is done in another way.
 func (d *Draft) Emulate(field string) { d.warn(llm.Emulated, field) }
 
-// warn tells the client; once is enough.
-func (d *Draft) warn(p llm.Policy, field string) {
-	if w := (llm.Warning{Policy: p, Field: field}); !slices.Contains(d.warnings, w) {
+// Ask notes that a field is asked for in words.
+func (d *Draft) Ask(field string) {
+	d.add(llm.Warning{Policy: llm.Emulated, Field: field, Weak: true})
+}
+
+func (d *Draft) warn(p llm.Policy, field string) { d.add(llm.Warning{Policy: p, Field: field}) }
+
+// add tells the client; once is enough.
+func (d *Draft) add(w llm.Warning) {
+	if !slices.Contains(d.warnings, w) {
 		d.warnings = append(d.warnings, w)
 	}
 }

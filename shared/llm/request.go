@@ -24,11 +24,21 @@ type Request struct {
 	Logprobs   *int        `json:"logprobs,omitempty"`  // alternatives wanted per token; nil: no probabilities at all
 	User       string      `json:"user,omitempty"`      // the end user's id, for abuse reports
 	Stream     bool        `json:"stream,omitempty"`
+	Strict     bool        `json:"strict,omitempty"` // rather refuse than drop a field, see [Strictly]
+	Facts      *Facts      `json:"facts,omitempty"`  // about Model; nil: nothing is known
 
 	// Extra holds what the caller's dialect said and this form has no word
 	// for, by the field's name. Whoever cannot carry a field drops it with a
 	// [Warning].
 	Extra map[string]json.RawMessage `json:"extra,omitempty"`
+}
+
+// Facts are what a provider itself says of a model. What is zero was not said.
+type Facts struct {
+	MaxOutput int      `json:"max_output,omitempty"` // tokens
+	Schemas   *bool    `json:"schemas,omitempty"`    // whether answers can be held to a JSON Schema
+	Thinking  []string `json:"thinking,omitempty"`   // the types of thinking that it takes, in the provider's words
+	Efforts   []string `json:"efforts,omitempty"`    // the efforts that it takes, in the provider's words
 }
 
 // A Tool is a function that the model may ask the client to run.

@@ -14,4 +14,23 @@ const (
 type Warning struct {
 	Policy Policy `json:"policy"`
 	Field  string `json:"field"` // as the client's dialect calls it, where known
+
+	// Weak says of an emulation that the model was asked in words, and may do
+	// otherwise.
+	Weak bool `json:"weak,omitempty"`
+}
+
+// Strictly returns the [*Error] with which a caller is refused who would rather
+// have no answer than one to less than was asked for: nil where nothing was
+// dropped or is but asked for in words.
+func Strictly(warnings []Warning) error {
+	for _, w := range warnings {
+		switch {
+		case w.Policy == Dropped:
+			return &Error{Code: CodeUnsupported, Param: w.Field, Message: w.Field + " cannot be carried to this model, and strict mode does not let it be dropped"}
+		case w.Weak:
+			return &Error{Code: CodeUnsupported, Param: w.Field, Message: w.Field + " can only be asked for in words from this model, and strict mode does not allow that"}
+		}
+	}
+	return nil
 }

@@ -133,11 +133,17 @@ func (c *Client) Answer(ctx context.Context, r *llm.Request, wait func(time.Dura
 	if err != nil {
 		return nil, nil, err
 	}
-	x, err := c.open(ctx, &Call{Operation: encoded.Operation, Body: encoded.Body, Stream: r.Stream, Wait: wait}, false)
+	x, err := c.open(ctx, &Call{
+		Operation: encoded.Operation, Body: encoded.Body, Stream: r.Stream || encoded.Streams, Wait: wait,
+	}, false)
 	if err != nil {
 		return nil, nil, err
 	}
-	return x.events(encoded.Operation), encoded.Warnings, nil
+	events := x.events(encoded.Operation)
+	if encoded.Restore != nil {
+		events = encoded.Restore(events)
+	}
+	return events, encoded.Warnings, nil
 }
 
 // operation is what the path of a call may look like: nothing in it can lead

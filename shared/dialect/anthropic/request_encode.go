@@ -57,7 +57,7 @@ type writer struct {
 
 // instruct has an instruction stand in for a field.
 func (w *writer) instruct(field, instruction string) {
-	w.Emulate(field)
+	w.Ask(field)
 	w.hints = append(w.hints, llm.Text{Text: instruction})
 }
 

@@ -90,7 +90,7 @@ func (w *writer) tools(r *llm.Request) (list []tool, hint string) {
 	if choice.Mode != llm.ToolsRequired {
 		return list, ""
 	}
-	w.Emulate("tool_choice")
+	w.Ask("tool_choice")
 	switch len(list) {
 	case 0:
 		w.Refuse(invalid("tool_choice", "tool_choice demands a tool, but none is offered"))

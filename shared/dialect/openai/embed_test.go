@@ -203,7 +203,7 @@ func TestEncodeEmbed(t *testing.T) {
 	}{
 		{"a text", llm.EmbedRequest{Model: "m", Input: []string{"<a>"}}, `{"model":"m","input":["<a>"],"encoding_format":"float"}`, "[]"},
 		{"all", llm.EmbedRequest{Model: "m", Input: []string{"a", "b"}, Dimensions: 2, User: "u", Extra: map[string]json.RawMessage{"keep_alive": json.RawMessage("5")}},
-			`{"model":"m","input":["a","b"],"encoding_format":"float","dimensions":2,"user":"u"}`, "[{dropped keep_alive}]"},
+			`{"model":"m","input":["a","b"],"encoding_format":"float","dimensions":2,"user":"u"}`, "[{dropped keep_alive false}]"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -124,7 +124,7 @@ func (e *encoding) format() {
 		e.Refuse(invalid("response_format", "the schema of the response format is not valid JSON"))
 	case e.emulated():
 		e.out.ResponseFormat = &responseFormat{Type: "json_object"}
-		e.Emulate("response_format")
+		e.Ask("response_format")
 	default:
 		e.out.ResponseFormat = &responseFormat{Type: "json_schema", JSONSchema: &jsonSchema{
 			Name: cmp.Or(f.Name, "response"), Description: f.Description, Schema: f.Schema,

@@ -21,7 +21,7 @@ func TestEncodeGoesByTheFlagsOfTheProvider(t *testing.T) {
 	}{
 		{"a schema in words", Client{NoSchemas: true}, llm.Request{System: llm.Blocks{text("Be brief.")}, Format: schema},
 			`{"model":"","messages":[{"role":"system","content":"Be brief.\n\nAnswer with one JSON object and nothing else. It must be valid against this JSON Schema: {\"type\":\"object\"}"}],"response_format":{"type":"json_object"}}`,
-			[]llm.Warning{{Policy: llm.Emulated, Field: "response_format"}}},
+			[]llm.Warning{{Policy: llm.Emulated, Field: "response_format", Weak: true}}},
 		{"any JSON needs no words", Client{NoSchemas: true}, llm.Request{Format: &llm.Format{}},
 			`{"model":"","messages":[],"response_format":{"type":"json_object"}}`, nil},
 		{"samplers by their names", Client{Samplers: []string{"top_k", "repetition_penalty"}}, llm.Request{Sampling: sampling},
