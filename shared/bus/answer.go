@@ -17,13 +17,16 @@ type Message interface{ message() }
 // Head opens an answer.
 type Head struct {
 	ContentType string        `json:"content_type,omitempty"` // of native Data
-	Whole       bool          `json:"whole,omitempty"`        // native Data is one body, not a stream of frames
+	Whole       bool          `json:"whole,omitempty"`        // native Data are one body, not a stream of frames or a sound
+	Size        int           `json:"size,omitempty"`         // about how long that is, in bytes; zero: who knows
+	Status      int           `json:"status,omitempty"`       // of HTTP, with native Data; zero: 200
 	Encoding    Encoding      `json:"encoding,omitempty"`     // of Data; empty: the job's
 	Warnings    []llm.Warning `json:"warnings,omitempty"`
 }
 
-// Data is a piece of an answer: whole frames of the upstream where the job is
-// native, lines of events where it is canonical.
+// Data is a piece of an answer: where the job is native, whole frames of the
+// upstream, or a part of what is one body; where it is canonical, lines of
+// events.
 type Data []byte
 
 // End closes an answer. With an Error it has failed, and what came before is

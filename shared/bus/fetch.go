@@ -13,6 +13,10 @@ import (
 )
 
 const (
+	// patientLooks is how often a worker looks for its queue before it says
+	// that there is none: that of a provider which was just defined comes soon.
+	patientLooks = 3
+
 	fetchWait   = 5 * time.Second // how long one pull stands
 	maxDelivery = 3               // a job that comes more often has killed its workers
 )
@@ -45,7 +49,7 @@ func (w *Worker) fetch(ctx, jobs context.Context) {
 
 // attach waits until the provider's queue is there.
 func (w *Worker) attach(ctx context.Context) bool {
-	for warned := false; ; {
+	for looks := 1; ; looks++ {
 		_, err := w.js.Consumer(ctx, StreamJobs, Consumer(w.provider))
 		if err == nil {
 			w.attached.Store(true)
@@ -59,8 +63,7 @@ func (w *Worker) attach(ctx context.Context) bool {
 		if unknown {
 			w.attached.Store(false)
 		}
-		if unknown && !warned {
-			warned = true
+		if unknown && looks == patientLooks {
 			w.log.Warn("the broker has no queue for this provider yet; is the provider configured there, too?")
 		}
 		pause(ctx, w.options.Timing.Heartbeat/2)

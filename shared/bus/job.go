@@ -28,9 +28,15 @@ type Job struct {
 	Encoding  Encoding // of Body and of the answer
 	Dialect   string   // the client's; it is the upstream's too where Encoding is Native
 	Operation string   // the client's operation, such as chat/completions
+	Method    string   // by which HTTP calls the operation; empty: POST
 	Task      llm.Task // what Operation is for
 	Stream    bool     // whether the client wants the answer as a stream
+	Strict    bool     // whether the client would rather be refused than have a field dropped, see [llm.Strictly]
 	Body      []byte
+
+	// Caller says whose call it is, by a token that says nothing else: all
+	// calls with one of the clients' keys have the same. Empty without keys.
+	Caller string
 
 	// Header holds what a Native job has of the client's HTTP headers, by
 	// their names in canonical form; a few short ones at most.
@@ -56,8 +62,11 @@ const (
 	headerEncoding  = "Allama-Encoding"
 	headerDialect   = "Allama-Dialect"
 	headerOperation = "Allama-Operation"
-	headerTask      = "Allama-Task" // left out where it is empty
+	headerMethod    = "Allama-Method" // left out where it is empty
+	headerTask      = "Allama-Task"   // likewise
 	headerStream    = "Allama-Stream"
+	headerStrict    = "Allama-Strict"
+	headerCaller    = "Allama-Caller"  // left out where it is empty
 	headerHeld      = "Allama-Held"    // the size of a body that stays with the owner
 	headerClient    = "Allama-Client-" // and the name of a header of the client's
 )
@@ -76,11 +85,20 @@ func (j *Job) message(owner string, publication int) *nats.Msg {
 		headerDialect:   {j.Dialect},
 		headerOperation: {j.Operation},
 	}
+	if j.Method != "" {
+		m.Header[headerMethod] = []string{j.Method}
+	}
 	if j.Task != "" {
 		m.Header[headerTask] = []string{string(j.Task)}
 	}
+	if j.Caller != "" {
+		m.Header[headerCaller] = []string{j.Caller}
+	}
 	if j.Stream {
 		m.Header[headerStream] = []string{"1"}
+	}
+	if j.Strict {
+		m.Header[headerStrict] = []string{"1"}
 	}
 	for name, value := range j.Header {
 		m.Header[headerClient+name] = []string{value}
@@ -109,6 +127,8 @@ func parseJob(provider string, h nats.Header, data []byte) (j *Job, owner string
 		Request: get(headerRequest), Provider: provider, Model: get(headerModel),
 		Encoding: Encoding(get(headerEncoding)), Dialect: get(headerDialect),
 		Operation: get(headerOperation), Task: llm.Task(get(headerTask)), Stream: get(headerStream) != "", Body: data,
+		Strict: get(headerStrict) != "",
+		Caller: get(headerCaller), Method: get(headerMethod),
 	}
 	for key := range h {
 		if name, ok := strings.CutPrefix(key, headerClient); ok {

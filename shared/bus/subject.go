@@ -8,9 +8,25 @@ const (
 	StreamUsage = "USAGE" // one event per attempt: allama.usage.<provider>
 	StreamDLQ   = "DLQ"   // jobs that no worker survives: allama.dlq.<provider>
 
+	// StreamThoughts holds what models thought before they called tools, for
+	// two hours: allama.thoughts.<provider>.<key>, the last message of each
+	// counts.
+	StreamThoughts = "THOUGHTS"
+
 	BucketCatalog = "catalog" // snapshots of the catalog
 	BucketConfig  = "config"  // snapshots of the configuration
 )
+
+// SubjectSync is where whoever keeps the catalog is asked to list providers now.
+const SubjectSync = "allama.sync"
+
+// SubjectProviders is where whoever keeps the roster of providers is asked about
+// them.
+const SubjectProviders = "allama.admin.providers"
+
+// SubjectAlive is where one of those who can keep the catalog is asked whether
+// it is alive.
+func SubjectAlive(id string) string { return SubjectSync + "." + token(id) }
 
 // SubjectJobs is where the jobs of a provider are published.
 func SubjectJobs(provider string) string { return "allama.jobs." + token(provider) }
@@ -20,6 +36,20 @@ func SubjectUsage(provider string) string { return "allama.usage." + token(provi
 
 // SubjectDLQ is where jobs go that were given up.
 func SubjectDLQ(provider string) string { return "allama.dlq." + token(provider) }
+
+// SubjectsThoughts are all subjects of [StreamThoughts].
+const SubjectsThoughts = "allama.thoughts.*.*"
+
+// SubjectThoughts is where a provider's workers keep the thoughts with a key,
+// which they agree on.
+func SubjectThoughts(provider, key string) string {
+	return "allama.thoughts." + token(provider) + "." + token(key)
+}
+
+// SubjectThoughtsLast is where JetStream is asked for what was kept there last.
+func SubjectThoughtsLast(provider, key string) string {
+	return "$JS.API.DIRECT.GET." + StreamThoughts + "." + SubjectThoughts(provider, key)
+}
 
 // Consumer is the name of the durable consumer of [StreamJobs] that all
 // workers of a provider share.

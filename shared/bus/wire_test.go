@@ -73,6 +73,9 @@ func TestJobRoundTrip(t *testing.T) {
 		{"small", Job{Request: "r1", Provider: "openai", Model: "gpt ü", Encoding: Native, Dialect: "openai", Operation: "chat/completions", Stream: true, Body: []byte(`{}`)}, 0},
 		{"with headers", Job{Request: "r3", Provider: "p", Model: "m", Encoding: Native, Dialect: "anthropic", Operation: "messages", Body: []byte(`{}`), Header: map[string]string{"Anthropic-Beta": "a,b", "Other": "c"}}, 0},
 		{"with a task", Job{Request: "r4", Provider: "p", Model: "m", Encoding: Canonical, Dialect: "openai", Operation: "embeddings", Task: llm.TaskEmbed, Body: []byte(`{}`)}, 0},
+		{"of a key", Job{Request: "r5", Provider: "p", Model: "m", Encoding: Canonical, Dialect: "openai", Operation: "chat/completions", Caller: "c1", Body: []byte(`{}`)}, 0},
+		{"strict", Job{Request: "r5", Provider: "p", Model: "m", Encoding: Native, Dialect: "openai", Operation: "chat/completions", Strict: true, Body: []byte(`{}`)}, 0},
+		{"by another method", Job{Request: "r6", Provider: "p", Encoding: Native, Dialect: "ollama", Operation: "delete", Method: "DELETE", Task: llm.TaskManage, Body: []byte(`{}`)}, 0},
 		{"held", Job{Request: "r2", Provider: "gpu", Model: "m", Encoding: Canonical, Dialect: "ollama", Operation: "chat", Body: make([]byte, inlineBody+1)}, inlineBody + 1},
 	}
 	for _, tt := range tests {

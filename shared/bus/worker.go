@@ -28,7 +28,12 @@ type WorkerOptions struct {
 	Stall       time.Duration // longest time for which a handler neither writes nor says that it waits; default 30s
 	Grace       time.Duration // how long running jobs may go on when the worker stops; default 30s
 	Local       *Local        // set where owners run in the same process
-	Logger      *slog.Logger  // default: discard
+
+	// Until, where it is not nil, puts the grace off until it is closed: a
+	// worker that stops before lets its jobs take the time that they need.
+	Until <-chan struct{}
+
+	Logger *slog.Logger // default: discard
 }
 
 // A Worker performs the jobs of one provider.
@@ -121,6 +126,13 @@ func (w *Worker) drain() {
 		w.running.Wait()
 		close(done)
 	}()
+	if w.options.Until != nil {
+		select {
+		case <-done:
+			return
+		case <-w.options.Until:
+		}
+	}
 	grace := time.NewTimer(w.options.Grace)
 	defer grace.Stop()
 	select {

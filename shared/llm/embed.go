@@ -6,8 +6,20 @@ import "encoding/json"
 // a [Request].
 type Task string
 
-// TaskEmbed asks for embeddings: an [EmbedRequest] that [Embeddings] answer.
-const TaskEmbed Task = "embed"
+// The tasks.
+const (
+	// TaskEmbed asks for embeddings: an [EmbedRequest] that [Embeddings] answer.
+	TaskEmbed Task = "embed"
+
+	// TaskMedia asks for sounds, pictures or transcripts in words that only one
+	// dialect has. It has no form here: such a call is passed on as it is, and
+	// so is its answer, of whatever type that is.
+	TaskMedia Task = "media"
+
+	// TaskManage asks what models an Ollama has, or changes that. It has no
+	// form here, either.
+	TaskManage Task = "manage"
+)
 
 // An EmbedRequest asks a model for the embeddings of texts.
 //
@@ -17,6 +29,7 @@ type EmbedRequest struct {
 	Input      []string `json:"input"`                // at least one
 	Dimensions int      `json:"dimensions,omitempty"` // of each vector; 0: as many as the model has
 	User       string   `json:"user,omitempty"`       // the end user's id, for abuse reports
+	Strict     bool     `json:"strict,omitempty"`     // rather refuse than drop a field, see [Strictly]
 
 	// Extra holds what the caller's dialect said and this form has no word
 	// for, by the field's name, as in [Request].

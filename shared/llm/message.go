@@ -42,6 +42,17 @@ type Text struct {
 type Citation struct {
 	Dialect string          `json:"dialect"`
 	JSON    json.RawMessage `json:"json"`
+	Page    *Page           `json:"page,omitempty"` // what other dialects can say of it; nil: nothing
+}
+
+// A Page is a page of the web, and which part of a block's text is from there:
+// in characters, from the first one to that behind the last. Where To is 0, it
+// is all of the text.
+type Page struct {
+	URL   string `json:"url"`
+	Title string `json:"title,omitempty"`
+	From  int    `json:"from,omitempty"`
+	To    int    `json:"to,omitempty"`
 }
 
 // An Image is a picture.

@@ -18,15 +18,20 @@ type Warning struct {
 	// Weak says of an emulation that the model was asked in words, and may do
 	// otherwise.
 	Weak bool `json:"weak,omitempty"`
+
+	// Thought says of what was dropped that it is a thought in the history.
+	// Only the model that had it can make anything of it: nothing that was
+	// asked for is lost.
+	Thought bool `json:"thought,omitempty"`
 }
 
 // Strictly returns the [*Error] with which a caller is refused who would rather
 // have no answer than one to less than was asked for: nil where nothing was
-// dropped or is but asked for in words.
+// dropped, but thoughts of the past, or is but asked for in words.
 func Strictly(warnings []Warning) error {
 	for _, w := range warnings {
 		switch {
-		case w.Policy == Dropped:
+		case w.Policy == Dropped && !w.Thought:
 			return &Error{Code: CodeUnsupported, Param: w.Field, Message: w.Field + " cannot be carried to this model, and strict mode does not let it be dropped"}
 		case w.Weak:
 			return &Error{Code: CodeUnsupported, Param: w.Field, Message: w.Field + " can only be asked for in words from this model, and strict mode does not allow that"}

@@ -67,6 +67,7 @@ func AddQueues(t testing.TB, nc *nats.Conn, ackWait time.Duration, providers ...
 		{Name: bus.StreamJobs, Subjects: []string{"allama.jobs.*"}, Retention: jetstream.WorkQueuePolicy, Storage: jetstream.MemoryStorage, Duplicates: 2 * time.Minute},
 		{Name: bus.StreamUsage, Subjects: []string{"allama.usage.*"}, Storage: jetstream.MemoryStorage},
 		{Name: bus.StreamDLQ, Subjects: []string{"allama.dlq.*"}, Storage: jetstream.MemoryStorage},
+		{Name: bus.StreamThoughts, Subjects: []string{bus.SubjectsThoughts}, Storage: jetstream.MemoryStorage, MaxMsgsPerSubject: 1, AllowDirect: true},
 	}
 	for _, config := range streams {
 		if _, err := js.CreateOrUpdateStream(t.Context(), config); err != nil {
