@@ -475,7 +475,7 @@ func TestNoLimitIsTheLimitOfTheModel(t *testing.T) {
 // ways at once, or any at all.
 func TestSamplingFitsTheModel(t *testing.T) {
 	for _, tt := range []struct{ model, sampling, want, never, lost string }{
-		{"claude-sonnet-4-5", `"temperature":1.7`, `"temperature":1}`, "1.7", "[]"},
+		{"claude-sonnet-4-5", `"temperature":1.7`, `"temperature":1,`, "1.7", "[emulated temperature]"},
 		{"claude-sonnet-4-5", `"temperature":0.5,"top_p":0.9`, `"temperature":0.5`, "top_p", "[dropped top_p]"},
 		{"claude-opus-5", `"temperature":0.5`, "", "temperature", "[dropped temperature]"},
 	} {

@@ -1,7 +1,10 @@
 package dialect
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/offbeat-studio/allama/shared/llm"
 )
@@ -19,6 +22,30 @@ type CallIDs struct {
 	done  map[int]bool
 }
 
+// ShortID returns a [CallIDs.Legal] that replaces an id of more bytes than most,
+// 37 or more, by one made from it.
+func ShortID(most int) func(id string) string {
+	return func(id string) string {
+		if len(id) <= most {
+			return id
+		}
+		sum := sha256.Sum256([]byte(id))
+		return "call_" + hex.EncodeToString(sum[:16])
+	}
+}
+
+// ShortUser returns the id of an end user as OpenAI's API takes it, which is in
+// 64 characters. Of a longer one, such as agents make of an account and a
+// session, it is a digest, which stands for the same user just as well.
+func ShortUser(id string) string {
+	const most = 64
+	if utf8.RuneCountInString(id) <= most {
+		return id
+	}
+	sum := sha256.Sum256([]byte(id))
+	return hex.EncodeToString(sum[:])
+}
+
 // callKey is what a result goes by: an id, else a name, else nothing.
 type callKey struct{ id, name string }
 
@@ -28,6 +55,17 @@ func (c *CallIDs) Turn() { c.turn, c.open, c.done = nil, map[callKey][]int{}, ma
 
 // Calls returns the ids of the turn's calls, in order.
 func (c *CallIDs) Calls() []string { return c.turn }
+
+// Open returns the ids of those among them that have no result yet.
+func (c *CallIDs) Open() []string {
+	var open []string
+	for n, id := range c.turn {
+		if !c.done[n] {
+			open = append(open, id)
+		}
+	}
+	return open
+}
 
 // Call returns the id for the next call of the turn.
 func (c *CallIDs) Call(call llm.ToolCall) string {

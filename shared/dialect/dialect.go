@@ -38,7 +38,11 @@ type Route struct {
 	Operation string // the path behind the API's base, such as chat/completions
 	Streams   bool   // whether the answer is streamed when the request does not say
 	Task      llm.Task
-	Header    string // of a request: the one that goes along where the call is passed on as it is; may be empty
+	Media     string // what a call of [llm.TaskMedia] asks for, such as image generation
+
+	// Header is the one of a request that goes along where the call is passed
+	// on as it is; may be empty. Content-Type says that bodies may be forms.
+	Header string
 }
 
 // A Call is a request as it was read, and the way to answer it.

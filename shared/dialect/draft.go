@@ -29,6 +29,12 @@ func (d *Draft) DropIf(is bool, field string) {
 	}
 }
 
+// Forget notes that a thought of the history is left out: see
+// [llm.Warning.Thought].
+func (d *Draft) Forget(field string) {
+	d.add(llm.Warning{Policy: llm.Dropped, Field: field, Thought: true})
+}
+
 // Emulate notes that a field is done in another way.
 func (d *Draft) Emulate(field string) { d.warn(llm.Emulated, field) }
 
@@ -71,6 +77,21 @@ func (d *Draft) Encoded(operation string, body any) (*Encoded, error) {
 	return &Encoded{Operation: operation, Body: text, Warnings: d.warnings}, nil
 }
 
+// Foreign returns the text that stands for a block that an assistant's turn has
+// of another dialect: what a provider has done by itself, of which other models
+// know nothing. A conversation that was made shorter is its summary; all else
+// is dropped.
+func (d *Draft) Foreign(b llm.Opaque) string {
+	var short struct {
+		Content string `json:"content"`
+	}
+	if b.Kind == "compaction" && json.Unmarshal(b.JSON, &short) == nil && short.Content != "" {
+		return short.Content + "\n\n"
+	}
+	d.Drop("messages." + b.Kind)
+	return ""
+}
+
 // vital are the fields of [llm.Request.Extra] without which the answer would
 // be another one, or be kept elsewhere, than was asked for.
 var vital = []string{
@@ -78,18 +99,17 @@ var vital = []string{
 	"n", "previous_response_id", "prompt", "web_search_options",
 }
 
-// idle are the values with which a vital field asks for nothing.
-var idle = []string{"", "null", "false", "0", "1", `""`, "[]", "{}", `["text"]`}
-
 // Rest takes the fields of [llm.Request.Extra] that the dialect has no word
 // for. They are dropped, but for those that must not be: these are refused.
+// Those that are idle are nobody's concern.
 func (d *Draft) Rest(extra map[string]json.RawMessage, refusal func(field string) error) {
 	for _, field := range slices.Sorted(maps.Keys(extra)) {
-		switch value := rawjson.Compact(extra[field]); {
-		case !slices.Contains(vital, field):
-			d.DropIf(!rawjson.IsNull(extra[field]), field)
-		case field == "web_search_options" && value == "{}", !slices.Contains(idle, value):
+		switch {
+		case Idle(field, extra[field]):
+		case slices.Contains(vital, field):
 			d.Refuse(refusal(field))
+		default:
+			d.Drop(field)
 		}
 	}
 }

@@ -111,3 +111,20 @@ func TestCallIDs(t *testing.T) {
 	check("the first of two with one id", ids.Answer(llm.ToolResult{CallID: "a"}), 0)
 	check("the second of two with one id", ids.Answer(llm.ToolResult{CallID: "a"}), 1)
 }
+
+func TestDraftOfWhatAnotherProviderHasDone(t *testing.T) {
+	var d dialect.Draft
+	for raw, want := range map[string]string{`{"content":"short"}`: "short\n\n", `{"content":null}`: "", `{"encrypted_content":"x"}`: ""} {
+		if got := d.Foreign(llm.Opaque{Dialect: "x", Kind: "compaction", JSON: json.RawMessage(raw)}); got != want {
+			t.Errorf("%s: got %q want %q", raw, got, want)
+		}
+	}
+	if got := d.Foreign(llm.Opaque{Dialect: "x", Kind: "search", JSON: json.RawMessage(`{"content":"y"}`)}); got != "" {
+		t.Errorf("got %q of a search, want nothing", got)
+	}
+	out, err := d.Encoded("o", nil)
+	want := []llm.Warning{{Policy: llm.Dropped, Field: "messages.compaction"}, {Policy: llm.Dropped, Field: "messages.search"}}
+	if err != nil || !slices.Equal(out.Warnings, want) {
+		t.Errorf("got %v, %v want %v", out, err, want)
+	}
+}

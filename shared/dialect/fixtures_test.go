@@ -18,6 +18,7 @@ import (
 // operation of each.
 var recordings = []struct{ folder, dialect, operation string }{
 	{"openai-chat", "openai", "chat/completions"},
+	{"openai-completions", "openai", "completions"},
 	{"openai-responses", "responses", "responses"},
 	{"anthropic-messages", "anthropic", "messages"},
 	{"ollama-chat", "ollama", "chat"},
@@ -129,6 +130,7 @@ func sweep(t *testing.T, folder string, from dialecttest.Suite) tally {
 // with them reach clients of the same dialect only.
 var unread = []struct{ folder, feature, name, reason string }{
 	{"openai-chat", "citations", "", "there is no word for annotations and for lists of sources"},
+	{"openai-completions", "logprobs", "", "they have a form of their own, and no other dialect is told of them"},
 	{"openai-responses", "citations", "mcp-", "the annotations are those of tools"},
 	{"openai-responses", "reasoning-content", "", "the thoughts are encrypted, or only counted"},
 	{"openai-chat", "thinking-signature", "gemini-compat-", "Gemini signs its tool calls in extra_content"},

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"encoding/base64"
 	"strings"
+
+	"github.com/offbeat-studio/allama/shared/llm"
 )
 
 // signatures tell the kinds of media by their first bytes.
@@ -50,4 +52,40 @@ func AudioFormat(mediaType string) string {
 		return ""
 	}
 	return cmp.Or(audioFormats[kind], kind)
+}
+
+// Source reads an URL: a data URL into its media type and its bytes, any other
+// as it stands. Ok is false for a data URL that is broken or empty.
+func Source(url string) (s llm.Source, ok bool) {
+	scheme, rest, _ := strings.Cut(url, ":")
+	if !strings.EqualFold(scheme, "data") {
+		return llm.Source{URL: url}, true
+	}
+	kind, data, _ := strings.Cut(rest, ",")
+	media, params, _ := strings.Cut(kind, ";")
+	data, ok = Base64(data)
+	return llm.Source{MediaType: strings.ToLower(media), Data: data}, ok && data != "" && strings.HasSuffix(";"+params, ";base64")
+}
+
+var urlSafe = strings.NewReplacer("-", "+", "_", "/", "\n", "", "\r", "")
+
+// Base64 brings base64 of any alphabet into the standard form with
+// padding; it reports whether it is base64 at all.
+func Base64(s string) (string, bool) {
+	if strings.ContainsAny(s, "-_\r\n") {
+		s = urlSafe.Replace(s)
+	}
+	bare := strings.TrimRight(s, "=")
+	for _, c := range []byte(bare) {
+		if !('A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '+' || c == '/') {
+			return "", false
+		}
+	}
+	if len(bare)%4 == 1 {
+		return "", false
+	}
+	if pad := (4 - len(bare)%4) % 4; len(s) != len(bare)+pad {
+		s = bare + "=="[:pad]
+	}
+	return s, true
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/rawjson"
@@ -35,6 +36,14 @@ type source struct {
 	URL       string          `json:"url,omitempty"`
 	FileID    string          `json:"file_id,omitempty"`
 	Content   json.RawMessage `json:"content,omitempty"` // a string or blocks
+}
+
+type searchResultBlock struct {
+	Type      string           `json:"type"`
+	Source    string           `json:"source"` // where it was found
+	Title     string           `json:"title"`
+	Content   json.RawMessage  `json:"content"` // texts
+	Citations *citationsConfig `json:"citations"`
 }
 
 type toolUseBlock struct {
@@ -104,6 +113,8 @@ func (r *reader) block(path string, raw json.RawMessage) llm.Block {
 		return r.text(path, raw)
 	case "image", "document":
 		return r.media(path, raw)
+	case "search_result":
+		return r.searchResult(path, raw)
 	case "tool_use":
 		return r.toolUse(path, raw)
 	case "tool_result":
@@ -152,7 +163,7 @@ func (r *reader) text(path string, raw json.RawMessage) llm.Block {
 	r.parse(path, raw, &w)
 	text := llm.Text{Text: w.Text}
 	for _, c := range w.Citations {
-		text.Citations = append(text.Citations, llm.Citation{Dialect: dialectName, JSON: c})
+		text.Citations = append(text.Citations, citation(c))
 	}
 	return text
 }
@@ -171,6 +182,21 @@ func (r *reader) media(path string, raw json.RawMessage) llm.Block {
 		Source: from, Title: w.Title, Context: w.Context,
 		Cite: w.Citations != nil && w.Citations.Enabled,
 	}
+}
+
+// searchResult reads what a client has found: a document of plain text, to
+// those who have no other word for it.
+func (r *reader) searchResult(path string, raw json.RawMessage) llm.Block {
+	var w searchResultBlock
+	r.parse(path, raw, &w)
+	from, ok := r.source(path, source{Type: "content", Content: w.Content})
+	switch {
+	case !ok:
+		return opaque(w.Type, raw)
+	case from.Text == "":
+		return llm.Text{Text: strings.TrimSpace(w.Title + "\n" + w.Source)}
+	}
+	return llm.Document{Source: from, Title: w.Title, Context: w.Source, Cite: w.Citations != nil && w.Citations.Enabled}
 }
 
 // source reads where the bytes are; ok is false when no other dialect could
@@ -237,6 +263,20 @@ func writeBlock(b llm.Block) (wire any, ok bool) {
 	default:
 		return nil, false
 	}
+}
+
+// citation reads a citation, which is always of a whole block.
+func citation(raw json.RawMessage) llm.Citation {
+	out := llm.Citation{Dialect: dialectName, JSON: raw}
+	var page struct {
+		Type  string `json:"type"`
+		URL   string `json:"url"`
+		Title string `json:"title"`
+	}
+	if json.Unmarshal(raw, &page) == nil && page.Type == "web_search_result_location" && page.URL != "" {
+		out.Page = &llm.Page{URL: page.URL, Title: page.Title}
+	}
+	return out
 }
 
 func ownCitations(all []llm.Citation) (own []json.RawMessage) {

@@ -28,6 +28,9 @@ func (w *writer) arrange() {
 	}
 	w.turns = pair(w.turns)
 	if last := len(w.turns) - 1; last >= 0 && w.turns[last].Role == llm.RoleAssistant {
+		if messages[len(messages)-1].Role == llm.RoleUser { // the model would go on with its own words
+			w.Refuse(invalid("messages", "the last message must have content"))
+		}
 		trimEnd(w.turns[last].Content)
 	}
 }
@@ -49,8 +52,14 @@ func (w *writer) carried(m llm.Message) (content llm.Blocks) {
 				continue // refused by the API
 			}
 		case llm.Thinking:
-			if b.Signature == "" || strings.HasPrefix(b.Signature, ownSignature) {
+			if !Signed(b) {
+				w.Forget("messages.thinking")
 				continue // not from an Anthropic model, which would notice
+			}
+		case llm.RedactedThinking:
+			if strings.HasPrefix(b.Data, ownSignature) {
+				w.Forget("redacted_thinking")
+				continue // nor is this
 			}
 		case llm.Opaque:
 			if m.Role == llm.RoleAssistant && b.Dialect != dialectName {
@@ -189,8 +198,8 @@ func (w *writer) source(s llm.Source) source {
 		return source{Type: "base64", Data: s.Data}
 	case s.Text != "":
 		return source{Type: "text", MediaType: "text/plain", Data: s.Text}
-	case s.FileID != "":
-		return source{Type: "file", FileID: s.FileID}
+	case s.FileID != "": // of another provider, for one's own clients are passed on
+		w.unsupported("messages", "files by id are")
 	case s.URL == "":
 		w.Refuse(invalid("messages", "an image or document is empty"))
 	case !strings.HasPrefix(strings.ToLower(s.URL), "https://"):

@@ -13,15 +13,22 @@ import (
 	"github.com/offbeat-studio/allama/shared/rawjson"
 )
 
-const defaultMaxTokens = 8192
+const (
+	defaultMaxTokens = 8192
+
+	// maxUnstreamed is the largest limit with which Anthropic's own clients wait
+	// for a whole answer. One that is longer may take more than ten minutes, and
+	// few networks keep a silent connection for so long.
+	maxUnstreamed = 21_333
+)
 
 // Encode writes a request as a call of the messages operation. It returns an
 // [*llm.Error] where something can be neither carried nor left out.
 func (c Client) Encode(r *llm.Request) (*dialect.Encoded, error) {
 	w := writer{
 		request: r,
-		model:   capabilityOf(r.Model),
-		body:    requestBody{Model: r.Model, Stream: r.Stream, Messages: []turn{}},
+		model:   capabilityOf(r.Model, r.Facts),
+		body:    requestBody{Model: r.Model, Messages: []turn{}},
 	}
 	w.limits(cmp.Or(c.MaxTokens, defaultMaxTokens))
 	w.arrange()
@@ -33,10 +40,12 @@ func (c Client) Encode(r *llm.Request) (*dialect.Encoded, error) {
 	w.format()
 	w.messages()
 	w.system()
+	w.body.Stream = r.Stream || *w.body.MaxTokens > maxUnstreamed
 	out, err := w.Encoded(messages, w.body)
 	if err != nil {
 		return nil, err
 	}
+	out.Streams, out.Restore = w.body.Stream && !r.Stream, w.restore
 	for _, name := range slices.Sorted(maps.Keys(own)) {
 		out.Body = rawjson.Set(out.Body, name, own[name])
 	}
@@ -53,6 +62,7 @@ type writer struct {
 	turns   []llm.Message // the conversation as it is sent
 	moved   llm.Blocks    // system messages that cannot stay in their places
 	hints   llm.Blocks    // instructions that stand in for missing features
+	restore func(llm.Stream) llm.Stream
 }
 
 // instruct has an instruction stand in for a field.
@@ -70,11 +80,13 @@ func unsupported(param, what, model string) error {
 }
 
 func (w *writer) limits(fallback int) {
-	limit := cmp.Or(w.request.Limits.MaxTokens, w.model.maxTokens, fallback)
-	w.setMaxTokens(limit)
+	wanted := w.request.Limits.MaxTokens
+	if w.setMaxTokens(cmp.Or(wanted, w.model.maxTokens, fallback)); *w.body.MaxTokens < wanted {
+		w.Emulate("max_tokens")
+	}
 	for _, stop := range w.request.Limits.Stop {
 		if strings.TrimSpace(stop) == "" {
-			w.Drop("stop") // refused by the API
+			w.DropIf(stop != "", "stop") // refused by the API
 			continue
 		}
 		w.body.StopSequences = append(w.body.StopSequences, stop)
@@ -96,31 +108,24 @@ func (w *writer) thinks() bool {
 }
 
 func (w *writer) sampling() {
-	s := w.request.Sampling
-	w.body.Temperature, w.body.TopP, w.body.TopK = s.Temperature, s.TopP, s.TopK
+	s := w.request.Sampling // what is taken out of it goes upstream
 	b := &w.body
-	if b.Temperature != nil && *b.Temperature > 1 {
-		b.Temperature = new(1.0) // other dialects go up to 2
-	}
 	thinks, never := w.thinks(), w.model.sampling == samplesNot
-	if b.Temperature != nil && (never || thinks) {
-		w.DropIf(*b.Temperature != 1, "temperature") // 1 is what holds anyway
-		b.Temperature = nil
+	if !never && !thinks && s.Temperature != nil {
+		b.Temperature, s.Temperature = s.Temperature, nil
+		if *b.Temperature > 1 { // other dialects go up to 2
+			w.Emulate("temperature")
+			b.Temperature = new(1.0)
+		}
 	}
 	once := w.model.sampling == samplesOnce && b.Temperature != nil
-	if b.TopP != nil && (never || once || thinks && (*b.TopP < 0.95 || *b.TopP > 1)) {
-		b.TopP = nil
-		w.Drop("top_p")
+	if p := s.TopP; p != nil && !never && !once && (!thinks || *p >= 0.95 && *p <= 1) {
+		b.TopP, s.TopP = p, nil
 	}
-	if b.TopK != nil && (never || thinks) {
-		b.TopK = nil
-		w.Drop("top_k")
+	if !never && !thinks {
+		b.TopK, s.TopK = s.TopK, nil
 	}
-	w.DropIf(s.MinP != nil, "min_p")
-	w.DropIf(s.Seed != nil, "seed")
-	w.DropIf(s.FrequencyPenalty != nil, "frequency_penalty")
-	w.DropIf(s.PresencePenalty != nil, "presence_penalty")
-	w.DropIf(s.RepeatPenalty != nil, "repeat_penalty")
+	w.Samplers(s)
 	w.DropIf(w.request.Logprobs != nil, "logprobs")
 }
 
@@ -165,10 +170,11 @@ func (w *writer) format() {
 	case rawjson.IsNull(f.Schema):
 		w.instruct("response_format", jsonInstruction)
 	case !w.model.schemas:
-		w.unsupported("response_format", "response_format json_schema is")
+		w.answerByTool(f)
 	default:
 		schema, err := answerSchema(f.Schema, 0)
 		w.Refuse(err)
+		w.DropIf(f.Description != "", "response_format.description")
 		w.config.Format = &outputFormat{Type: "json_schema", Schema: schema}
 	}
 	if w.config != (outputConfig{}) {

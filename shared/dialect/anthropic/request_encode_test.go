@@ -101,7 +101,7 @@ func TestEncodeMessages(t *testing.T) {
 			toUser + hello + `]},` + toAsst + `{"type":"text","text":" I am"}]}`},
 		{"only real signatures go", []llm.Message{user(text("Hi")), assistant(
 			llm.Thinking{Text: "a", Signature: "real"}, llm.Thinking{Text: "b"}, llm.Thinking{Text: "c", Signature: "allama1.x"},
-			llm.RedactedThinking{Data: "d"}, text("ok"))},
+			llm.RedactedThinking{Data: "d"}, llm.RedactedThinking{Data: "allama1.x"}, text("ok"))},
 			toUser + hello + `]},` + toAsst + `{"type":"thinking","thinking":"a","signature":"real"},{"type":"redacted_thinking","data":"d"},{"type":"text","text":"ok"}]}`},
 		{"refusals are text", []llm.Message{user(text("Hi")), assistant(llm.Text{Text: "no", Refusal: true})},
 			toUser + hello + `]},` + toAsst + `{"type":"text","text":"no"}]}`},
@@ -163,10 +163,12 @@ func TestEncodeSystem(t *testing.T) {
 	if want := `system=[{"type":"text","text":"a"},{"type":"text","text":"b"},{"type":"text","text":"later"}]`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	r.Model = fresh
-	got, _ = encoded(t, r, "messages")
-	if want := `{"role":"system","content":[{"type":"text","text":"later"}]}`; !strings.Contains(got, want) {
-		t.Errorf("got %s, want the system message in its place", got)
+	for model, want := range map[string]bool{fresh: true, "claude-opus-5": true, "claude-fable-5": true, "claude-opus-4-7": false, "claude-sonnet-5": false, newest: false} {
+		r.Model = model
+		got, _ = encoded(t, r, "messages")
+		if in := strings.Contains(got, `{"role":"system","content":[{"type":"text","text":"later"}]}`); in != want {
+			t.Errorf("%s: got %s, want the system message in its place: %t", model, got, want)
+		}
 	}
 }
 
@@ -182,17 +184,21 @@ func TestEncodeOptions(t *testing.T) {
 	}{
 		{"the model's own limit", llm.Request{Model: manual}, "max_tokens", "64000", ""},
 		{"the limit of an unknown model", llm.Request{Model: foreign}, "max_tokens", "8192", ""},
-		{"a limit over the model's", llm.Request{Model: old, Limits: llm.Limits{MaxTokens: 9999}}, "max_tokens", "4096", ""},
+		{"a limit over the model's", llm.Request{Model: old, Limits: llm.Limits{MaxTokens: 9999}}, "max_tokens", "4096", "emulated max_tokens"},
 		{"stop sequences", llm.Request{Model: old, Limits: llm.Limits{Stop: []string{"a", " \n"}}}, "stop_sequences", `["a"]`, "dropped stop"},
 		{"streaming", llm.Request{Model: old, Stream: true}, "stream", "true", ""},
-		{"a high temperature", llm.Request{Model: old, Sampling: llm.Sampling{Temperature: new(1.7)}}, "temperature", "1", ""},
+		{"no streaming", llm.Request{Model: manual, Limits: llm.Limits{MaxTokens: 21_333}}, "stream", "", ""},
+		{"streaming of what may take long", llm.Request{Model: manual, Limits: llm.Limits{MaxTokens: 21_334}}, "stream", "true", ""},
+		{"streaming of what may take long by the model's own limit", llm.Request{Model: manual}, "stream", "true", ""},
+		{"streaming of what may take long by its thoughts", llm.Request{Model: manual, Limits: llm.Limits{MaxTokens: 20_000}, Reasoning: &llm.Reasoning{Budget: 20_000}}, "max_tokens stream", "40000 true", "emulated max_tokens"},
+		{"a high temperature", llm.Request{Model: old, Sampling: llm.Sampling{Temperature: new(1.7)}}, "temperature", "1", "emulated temperature"},
 		{"both samplers on a model that takes one", llm.Request{Model: manual, Sampling: llm.Sampling{Temperature: new(0.5), TopP: new(0.5)}}, "temperature top_p", "0.5 ", "dropped top_p"},
 		{"both samplers on an old model", llm.Request{Model: old, Sampling: llm.Sampling{Temperature: new(0.5), TopP: new(0.5)}}, "temperature top_p", "0.5 0.5", ""},
 		{"samplers on a model that takes none", llm.Request{Model: newest, Sampling: llm.Sampling{Temperature: new(0.5), TopP: new(0.5), TopK: new(3)}}, "temperature top_p top_k", "  ", "dropped temperature, dropped top_p, dropped top_k"},
 		{"the user", llm.Request{Model: old, User: "u1"}, "metadata", `{"user_id":"u1"}`, ""},
 		{"a user's address", llm.Request{Model: old, User: "u@x.org"}, "metadata", "", "dropped user"},
 		{"what has no place", llm.Request{Model: old, Logprobs: new(0), Sampling: llm.Sampling{Seed: new(int64(1)), PresencePenalty: new(0.1)},
-			Extra: map[string]json.RawMessage{"verbosity": []byte("1"), "logit_bias": []byte("{}"), "n": []byte("1")}}, "seed", "", "dropped seed, dropped presence_penalty, dropped logprobs, dropped logit_bias, dropped verbosity"},
+			Extra: map[string]json.RawMessage{"verbosity": []byte("1"), "logit_bias": []byte(`{"5":1}`), "n": []byte("1")}}, "seed", "", "dropped seed, dropped presence_penalty, dropped logprobs, dropped logit_bias, dropped verbosity"},
 		{"the service tier", llm.Request{Model: old, Extra: map[string]json.RawMessage{"service_tier": []byte(`"default"`)}}, "service_tier", `"standard_only"`, ""},
 		{"another service tier", llm.Request{Model: old, Extra: map[string]json.RawMessage{"service_tier": []byte(`"flex"`)}}, "service_tier", "", "dropped service_tier"},
 		{"servers of tools", llm.Request{Model: old, Extra: map[string]json.RawMessage{"mcp_servers": []byte(`[{"url": "x"}]`)}}, "mcp_servers", `[{"url": "x"}]`, ""},
@@ -212,17 +218,17 @@ func TestEncodeOptions(t *testing.T) {
 		{"a call of a model that thinks", llm.Request{Model: manual, Tools: tools, Reasoning: effort(llm.EffortLow), ToolChoice: &llm.ToolChoice{Mode: llm.ToolsRequired}}, "tool_choice", `{"type":"auto"}`, "emulated tool_choice"},
 
 		{"thinking by budget", llm.Request{Model: manual, Limits: llm.Limits{MaxTokens: 10000}, Reasoning: effort(llm.EffortHigh)}, "thinking max_tokens", `{"type":"enabled","budget_tokens":8000} 10000`, ""},
-		{"a budget over the limit", llm.Request{Model: manual, Limits: llm.Limits{MaxTokens: 100}, Reasoning: effort(llm.EffortLow)}, "thinking max_tokens", `{"type":"enabled","budget_tokens":1024} 1124`, ""},
+		{"a budget over the limit", llm.Request{Model: manual, Limits: llm.Limits{MaxTokens: 100}, Reasoning: effort(llm.EffortLow)}, "thinking max_tokens", `{"type":"enabled","budget_tokens":1024} 1124`, "emulated max_tokens"},
 		{"a given budget, hidden", llm.Request{Model: manual, Reasoning: &llm.Reasoning{Budget: 5000, Hidden: true}}, "thinking", `{"type":"enabled","budget_tokens":5000,"display":"omitted"}`, ""},
 		{"a budget over the model's limit", llm.Request{Model: manual, Reasoning: &llm.Reasoning{Budget: 1 << 20}}, "thinking max_tokens", `{"type":"enabled","budget_tokens":63999} 64000`, ""},
 		{"no thinking by budget", llm.Request{Model: manual, Reasoning: effort(llm.EffortNone)}, "thinking", "", ""},
 		{"thinking on a model that cannot", llm.Request{Model: old, Reasoning: effort(llm.EffortLow)}, "thinking", "", "dropped reasoning_effort"},
 		{"thinking by effort", llm.Request{Model: fresh, Reasoning: effort(llm.EffortXHigh)}, "thinking output_config", `{"type":"adaptive","display":"summarized"} {"effort":"xhigh"}`, ""},
-		{"an effort the model lacks", llm.Request{Model: either, Reasoning: effort(llm.EffortXHigh)}, "output_config", `{"effort":"max"}`, ""},
+		{"an effort the model lacks", llm.Request{Model: either, Reasoning: effort(llm.EffortXHigh)}, "output_config", `{"effort":"max"}`, "emulated reasoning_effort"},
 		{"a budget as effort", llm.Request{Model: fresh, Limits: llm.Limits{MaxTokens: 1000}, Reasoning: &llm.Reasoning{Budget: 500}}, "output_config", `{"effort":"medium"}`, ""},
 		{"no thinking by effort", llm.Request{Model: fresh, Reasoning: effort(llm.EffortNone)}, "thinking output_config", `{"type":"disabled"} `, ""},
 		{"no thinking between tools", llm.Request{Model: "claude-sonnet-5-5", Reasoning: effort(llm.EffortNone)}, "thinking", `{"type":"between_tools"}`, ""},
-		{"thinking that cannot be switched off", llm.Request{Model: newest, Reasoning: effort(llm.EffortNone)}, "thinking output_config", ` {"effort":"low"}`, ""},
+		{"thinking that cannot be switched off", llm.Request{Model: newest, Reasoning: effort(llm.EffortNone)}, "thinking output_config", ` {"effort":"low"}`, "emulated reasoning_effort"},
 		{"samplers while thinking", llm.Request{Model: manual, Reasoning: effort(llm.EffortLow), Sampling: llm.Sampling{Temperature: new(0.5), TopP: new(0.97), TopK: new(1)}}, "temperature top_p top_k", ` 0.97 `, "dropped temperature, dropped top_k"},
 
 		{"any JSON", llm.Request{Model: old, Format: &llm.Format{}}, "system output_config", `[{"type":"text","text":"` + jsonInstruction + `"}] `, "emulated response_format"},
@@ -251,6 +257,37 @@ func TestEncodeOptions(t *testing.T) {
 	}
 }
 
+// Whatever the model is only asked for in words is no answer to a strict call;
+// what is clamped, or done in another way that holds, is.
+func TestOnlyWordsAreWeak(t *testing.T) {
+	required := &llm.ToolChoice{Mode: llm.ToolsRequired}
+	tests := []struct {
+		name    string
+		request llm.Request
+		weak    bool
+	}{
+		{"a call of a model that cannot be made to", llm.Request{Model: newest, Tools: []llm.Tool{{Name: "f"}}, ToolChoice: required}, true},
+		{"a call of a model that thinks", llm.Request{Model: manual, Tools: []llm.Tool{{Name: "f"}}, ToolChoice: required, Reasoning: &llm.Reasoning{Effort: llm.EffortLow}}, true},
+		{"any JSON", llm.Request{Model: manual, Format: &llm.Format{}}, true},
+		{"JSON by a tool", llm.Request{Model: old, Format: schemaOf(person)}, false},
+		{"a lower temperature", llm.Request{Model: old, Sampling: llm.Sampling{Temperature: new(1.5)}}, false},
+		{"a lower limit", llm.Request{Model: old, Limits: llm.Limits{MaxTokens: 9999}}, false},
+		{"another effort", llm.Request{Model: either, Reasoning: &llm.Reasoning{Effort: llm.EffortXHigh}}, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.request.Messages = []llm.Message{user(text("Hi"))}
+			_, warnings := encoded(t, tt.request)
+			if len(warnings) != 1 || warnings[0].Policy != llm.Emulated || warnings[0].Weak != tt.weak {
+				t.Errorf("got %+v, want one emulation, weak: %t", warnings, tt.weak)
+			}
+			if refused := llm.Strictly(warnings) != nil; refused != tt.weak {
+				t.Errorf("refused in strict mode: %t, want %t", refused, tt.weak)
+			}
+		})
+	}
+}
+
 func TestEncodeGivesUpThinkingWhereThoughtsWereLost(t *testing.T) {
 	r := llm.Request{Model: manual, Reasoning: &llm.Reasoning{Effort: llm.EffortLow}, Messages: []llm.Message{
 		user(text("Hi")), assistant(call("a", "f")), user(result("a", "", "1"))}}
@@ -273,7 +310,7 @@ func TestEncodeRefuses(t *testing.T) {
 		param   string
 	}{
 		{"audio", llm.Request{Messages: []llm.Message{user(llm.Audio{})}}, llm.CodeUnsupported, "messages"},
-		{"a schema on an old model", llm.Request{Model: old, Format: schema}, llm.CodeUnsupported, "response_format"},
+		{"a schema of anything on an old model", llm.Request{Model: old, Format: schema}, llm.CodeUnsupported, "response_format"},
 		{"a schema without bottom", llm.Request{Model: manual, Format: deep}, llm.CodeInvalid, "response_format"},
 		{"a picture in another format", llm.Request{Messages: []llm.Message{user(llm.Image{Source: llm.Source{MediaType: "image/tiff", Data: "AA=="}})}}, llm.CodeUnsupported, "messages"},
 		{"a picture over http", llm.Request{Messages: []llm.Message{user(llm.Image{Source: llm.Source{URL: "http://x"}})}}, llm.CodeUnsupported, "messages"},
@@ -284,6 +321,9 @@ func TestEncodeRefuses(t *testing.T) {
 		{"another provider's tool", llm.Request{Tools: []llm.Tool{{Provider: &llm.Opaque{Dialect: "other", Kind: "x"}}}}, llm.CodeUnsupported, "tools"},
 		{"parameters that are a list", llm.Request{Tools: []llm.Tool{{Name: "f", Parameters: json.RawMessage(`[]`)}}}, llm.CodeInvalid, "tools"},
 		{"many answers", llm.Request{Extra: map[string]json.RawMessage{"n": []byte("2")}}, llm.CodeUnsupported, "n"},
+		{"a file that another provider keeps", llm.Request{Messages: []llm.Message{user(llm.Document{Source: llm.Source{FileID: "file_1"}})}}, llm.CodeUnsupported, "messages"},
+		{"an empty turn at the end, without which the model would go on with its own words",
+			llm.Request{Messages: []llm.Message{user(text("Hi")), assistant(text("Yes?")), user(text(" "))}}, llm.CodeInvalid, "messages"},
 		{"nothing to answer", llm.Request{Messages: []llm.Message{user(text(""))}}, llm.CodeInvalid, "messages"},
 	}
 	for _, tt := range tests {

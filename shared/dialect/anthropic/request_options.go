@@ -48,7 +48,8 @@ func (w *writer) thinkByEffort(r llm.Reasoning) {
 	case w.model.off != "":
 		w.body.Thinking = &thinking{Type: w.model.off}
 	default:
-		w.config.Effort = "low" // as near to none as the model goes
+		w.Emulate("reasoning_effort")
+		w.config.Effort = dialect.NearestEffort(w.model.efforts, "low") // as near to none as the model goes
 	}
 }
 
@@ -56,10 +57,12 @@ func (w *writer) effortWord(r llm.Reasoning) string {
 	if r.Effort == "" && r.Budget > 0 {
 		r.Effort = dialect.Effort(r.Budget, *w.body.MaxTokens)
 	}
-	if r.Effort == llm.EffortXHigh && !w.model.xhigh {
-		r.Effort = llm.EffortMax
+	word := cmp.Or(effortWords[r.Effort], string(r.Effort)) // words newer than this package
+	nearest := dialect.NearestEffort(w.model.efforts, word)
+	if nearest != word {
+		w.Emulate("reasoning_effort")
 	}
-	return cmp.Or(effortWords[r.Effort], string(r.Effort)) // words newer than this package
+	return nearest
 }
 
 // thinkByBudget grants a number of tokens. They count as output, so the limit
@@ -77,6 +80,9 @@ func (w *writer) thinkByBudget(r llm.Reasoning) {
 	budget = max(budget, minBudget)
 	if budget >= limit {
 		w.setMaxTokens(budget + limit)
+		if wanted := w.request.Limits.MaxTokens; wanted > 0 && *w.body.MaxTokens > wanted {
+			w.Emulate("max_tokens")
+		}
 	}
 	budget = min(budget, *w.body.MaxTokens-1)
 	w.body.Thinking = &thinking{Type: "enabled", Budget: budget}
@@ -131,8 +137,7 @@ func (w *writer) tool(t llm.Tool) json.RawMessage {
 		}
 		return p.JSON
 	}
-	schema, err := inputSchema(t)
-	w.Refuse(err)
+	schema := w.inputSchema(&t)
 	if t.Strict != nil && !w.model.schemas {
 		w.DropIf(*t.Strict, "tools.strict")
 		t.Strict = nil

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/rawjson"
 )
 
@@ -146,21 +145,4 @@ func nestedSchemas(value json.RawMessage, nest schemaNest, depth int) (json.RawM
 func keptFormat(value json.RawMessage) bool {
 	var format string
 	return json.Unmarshal(value, &format) == nil && slices.Contains(keptFormats, format)
-}
-
-// inputSchema returns the schema of a tool's parameters, which must be there
-// and say that it is of an object.
-func inputSchema(t llm.Tool) (json.RawMessage, error) {
-	if rawjson.IsNull(t.Parameters) {
-		return json.RawMessage(`{"type":"object","properties":{}}`), nil
-	}
-	if rawjson.Check(t.Parameters) != nil {
-		return nil, invalid("tools", "the parameters of "+t.Name+" must be an object")
-	}
-	for f := range rawjson.Fields(t.Parameters) {
-		if f.Key == "type" {
-			return t.Parameters, nil
-		}
-	}
-	return rawjson.Set(t.Parameters, "type", []byte(`"object"`)), nil
 }

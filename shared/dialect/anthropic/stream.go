@@ -182,7 +182,7 @@ func (d *decoder) blockDelta(e *streamEvent) ([]llm.Event, error) {
 func textDelta(piece delta) []llm.Event {
 	events := say(piece.Text)
 	if !rawjson.IsNull(piece.Citation) {
-		events = append(events, llm.Delta{Citation: &llm.Citation{Dialect: dialectName, JSON: piece.Citation}})
+		events = append(events, llm.Delta{Citation: new(citation(piece.Citation))})
 	}
 	return events
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"hash"
+	"strings"
 
 	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/llm"
@@ -19,6 +20,12 @@ const (
 
 // ownSignature begins the signatures of thoughts that no Anthropic model had.
 const ownSignature = "allama1."
+
+// Signed reports whether a model of Anthropic's has signed the thought; only
+// such may be sent to one.
+func Signed(t llm.Thinking) bool {
+	return t.Signature != "" && !strings.HasPrefix(t.Signature, ownSignature)
+}
 
 // encoder writes the answer to one call.
 type encoder struct {

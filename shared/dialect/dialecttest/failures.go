@@ -79,8 +79,8 @@ func (s Suite) testRefusals(t *testing.T) {
 			t.Errorf("%s becomes %s, by %d %s", code, got.Code, status, body)
 		}
 	}
-	status, body := s.Server.Refuse(&llm.Error{Code: llm.CodeInvalid, Message: "ours", Status: 422, Body: json.RawMessage(`{"its":"own"}`)}, "req_1")
-	if status != 422 || string(body) != `{"its":"own"}` {
+	status, body := s.Server.Refuse(&llm.Error{Code: llm.CodeInvalid, Message: "ours", Status: 422, Body: json.RawMessage(`{"error":"its own"}`)}, "req_1")
+	if status != 422 || string(body) != `{"error":"its own"}` {
 		t.Errorf("got %d, %s want the upstream's own answer", status, body)
 	}
 }

@@ -53,6 +53,7 @@ func Run(t *testing.T, s Suite) {
 	})
 	t.Run("routes", s.testRoutes)
 	t.Run("embeddings", s.testEmbeddings)
+	t.Run("media", s.testMedia)
 	t.Run("requests", s.testRequests)
 	t.Run("answers", s.testAnswers)
 	t.Run("what is listed as lost is lost", s.testLosses)

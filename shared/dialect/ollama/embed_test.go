@@ -161,7 +161,7 @@ func TestEncodeEmbed(t *testing.T) {
 		{"a text", llm.EmbedRequest{Model: "m", Input: []string{"a"}}, `{"model":"m","input":["a"]}`, "[]"},
 		{"all", llm.EmbedRequest{Model: "m", Input: []string{"a"}, Dimensions: 2, User: "u", Extra: map[string]json.RawMessage{
 			"truncate": json.RawMessage("false"), "options": json.RawMessage(`{"num_ctx":1}`), "keep_alive": json.RawMessage(`"5m"`), "x": json.RawMessage("1"),
-		}}, `{"model":"m","input":["a"],"dimensions":2,"truncate":false,"options":{"num_ctx":1},"keep_alive":"5m"}`, "[{dropped user false} {dropped x false}]"},
+		}}, `{"model":"m","input":["a"],"dimensions":2,"truncate":false,"options":{"num_ctx":1},"keep_alive":"5m"}`, "[{dropped user false false} {dropped x false false}]"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

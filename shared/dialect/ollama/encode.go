@@ -25,7 +25,7 @@ func (Client) Encode(r *llm.Request) (*dialect.Encoded, error) {
 		Stream:  new(r.Stream), // always said: the default is to stream
 		Format:  w.format(r.Format),
 		Options: w.options(r),
-		Think:   w.think(r.Reasoning),
+		Think:   w.think(r.Reasoning, r.Facts),
 	}}
 	if r.Logprobs != nil {
 		out.Logprobs, out.TopLogprobs = true, *r.Logprobs
@@ -63,9 +63,13 @@ var thinkOf = map[llm.Effort]string{
 	llm.EffortMax:     `"max"`,
 }
 
-func (w *writer) think(r *llm.Reasoning) json.RawMessage {
-	if r == nil {
+func (w *writer) think(r *llm.Reasoning, f *llm.Facts) json.RawMessage {
+	switch {
+	case r == nil:
 		return nil // left out, so that the model's default holds
+	case r.Effort != llm.EffortNone && thinksNot(f):
+		w.Drop("reasoning_effort") // which Ollama would refuse
+		return nil
 	}
 	w.DropIf(r.Hidden, "thinking.display")
 	if level, ok := thinkOf[r.Effort]; ok {
@@ -74,11 +78,16 @@ func (w *writer) think(r *llm.Reasoning) json.RawMessage {
 	return json.RawMessage("true")
 }
 
+// Unthinking are the types of thinking, in the words of think, of a model that
+// does not think.
+func Unthinking() []string { return []string{"false"} }
+
+func thinksNot(f *llm.Facts) bool { return f != nil && slices.Equal(f.Thinking, Unthinking()) }
+
 // tools returns the tools that may be called, and an instruction where one has
 // to stand in for the choice, which the dialect has no word for.
 func (w *writer) tools(r *llm.Request) (list []tool, hint string) {
 	choice := cmp.Or(r.ToolChoice, &llm.ToolChoice{})
-	w.DropIf(choice.Serial, "parallel_tool_calls")
 	if choice.Mode == llm.ToolsNone {
 		return nil, ""
 	}
@@ -87,6 +96,7 @@ func (w *writer) tools(r *llm.Request) (list []tool, hint string) {
 			list = append(list, w.tool(t))
 		}
 	}
+	w.DropIf(choice.Serial && len(list) > 0, "parallel_tool_calls")
 	if choice.Mode != llm.ToolsRequired {
 		return list, ""
 	}

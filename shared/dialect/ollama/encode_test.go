@@ -73,7 +73,7 @@ func TestEncodeRequest(t *testing.T) {
 				llm.Opaque{Dialect: "anthropic", Kind: "server_tool_use"},
 			}}}},
 			sent + `{"role":"assistant","content":"ab","thinking":"hm","tool_calls":[` + wroteCall + `,{"id":"c2","function":{"index":1,"name":"g","arguments":{}}}]}]}`,
-			"dropped name,dropped redacted_thinking,dropped server_tool_use",
+			"dropped name,dropped messages.server_tool_use,dropped redacted_thinking",
 		},
 		{
 			"results come before the rest of their turn, named after the call",
@@ -97,8 +97,23 @@ func TestEncodeRequest(t *testing.T) {
 			sent + `{"role":"assistant","content":""},{"role":"system","content":"a"}]}`, "",
 		},
 		{
+			"thinking, of a model that is known not to think",
+			llm.Request{Messages: hi, Reasoning: &llm.Reasoning{Effort: llm.EffortLow, Hidden: true}, Facts: &llm.Facts{Thinking: Unthinking()}},
+			sent + saidHi + `]}`, "dropped reasoning_effort",
+		},
+		{
+			"no thinking, of such a model",
+			llm.Request{Messages: hi, Reasoning: &llm.Reasoning{Effort: llm.EffortNone}, Facts: &llm.Facts{Thinking: Unthinking()}},
+			`{"model":"m","stream":false,"think":false,"messages":[` + saidHi + `]}`, "",
+		},
+		{
+			"one call at a time, of no tools",
+			llm.Request{Messages: hi, ToolChoice: &llm.ToolChoice{Serial: true}},
+			sent + saidHi + `]}`, "",
+		},
+		{
 			"what cannot be carried is named in order",
-			llm.Request{Messages: hi, User: "u", Extra: map[string]json.RawMessage{"store": json.RawMessage("true"), "logit_bias": json.RawMessage("{}"), "n": json.RawMessage("1"), "background": json.RawMessage("false"), "modalities": json.RawMessage(`[ "text" ]`)}},
+			llm.Request{Messages: hi, User: "u", Extra: map[string]json.RawMessage{"store": json.RawMessage("true"), "logit_bias": json.RawMessage(`{"5":1}`), "n": json.RawMessage("1"), "background": json.RawMessage("false"), "modalities": json.RawMessage(`[ "text" ]`)}},
 			sent + saidHi + `]}`, "dropped user,dropped logit_bias,dropped store",
 		},
 	}
@@ -139,6 +154,7 @@ func TestEncodeRefuses(t *testing.T) {
 	}{
 		{"an image elsewhere", llm.Request{Messages: say(llm.Image{Source: llm.Source{URL: "https://x/y.png"}})}, llm.CodeUnsupported, "image URLs are not currently supported, please use base64 encoded data instead"},
 		{"an image on file", llm.Request{Messages: say(llm.Image{Source: llm.Source{FileID: "f"}})}, llm.CodeUnsupported, "media by reference is not supported for model 'm'"},
+		{"what only another provider knows", llm.Request{Messages: say(llm.Opaque{Dialect: "other", Kind: "video"})}, llm.CodeUnsupported, "content of type video is not supported for model 'm'"},
 		{"a PDF", llm.Request{Messages: say(pdf)}, llm.CodeUnsupported, "application/pdf is not supported for model 'm'"},
 		{"a PDF in a result", llm.Request{Messages: say(llm.ToolResult{CallID: "c", Content: llm.Blocks{pdf}})}, llm.CodeUnsupported, "application/pdf is not supported for model 'm'"},
 		{"a document elsewhere", llm.Request{Messages: say(llm.Document{Source: llm.Source{URL: "https://x"}})}, llm.CodeUnsupported, "a document that is not text is not supported for model 'm'"},

@@ -79,10 +79,10 @@ func (Server) Refuse(e *llm.Error, _ string) (status int, body []byte) {
 }
 
 // printable reports whether clients can show an error body: they print what is
-// at its key error, where servers that imitate Ollama put objects.
+// at its key error, where servers that imitate Ollama put objects, or nothing.
 func printable(body []byte) bool {
-	var e struct{ Error *string }
-	return json.Unmarshal(body, &e) == nil
+	var e struct{ Error string }
+	return json.Unmarshal(body, &e) == nil && e.Error != ""
 }
 
 func errorLine(e *llm.Error) []byte { return append(errorBody(e), '\n') }
@@ -107,9 +107,12 @@ func errorText(e *llm.Error) string {
 	}
 }
 
-// hidden is said in place of what is wrong with the operator's key, which is
-// not for clients.
-var hidden = map[llm.Code]string{llm.CodeUpstreamAuth: "the upstream refused the provider's credentials"}
+// hidden is said in place of what is wrong with the operator's key or account,
+// which is not for clients.
+var hidden = map[llm.Code]string{
+	llm.CodeUpstreamAuth: "the upstream refused the provider's credentials",
+	llm.CodeUpstreamBill: "the provider's account at the upstream is exhausted",
+}
 
 // Error reads the answer of an upstream that has refused a call. Ollama sends
 // some of them as plain text.

@@ -40,7 +40,8 @@ func TestRefuse(t *testing.T) {
 		{"canceled", &llm.Error{Code: llm.CodeCanceled, Message: "request canceled"}, 499, `{"error":"request canceled"}`},
 		{"our fault", &llm.Error{Code: llm.CodeInternal, Message: "internal error"}, 500, `{"error":"internal error"}`},
 		{"an error without a code", &llm.Error{}, 500, `{"error":"internal error"}`},
-		{"the upstream's own answer", &llm.Error{Code: llm.CodeUpstream, Status: 418, Body: json.RawMessage(`{"a":1}`)}, 418, `{"a":1}`},
+		{"the upstream's own answer", &llm.Error{Code: llm.CodeUpstream, Status: 418, Body: json.RawMessage(`{"a":1,"error":"x"}`)}, 418, `{"a":1,"error":"x"}`},
+		{"an answer of the upstream that says nothing to clients", &llm.Error{Code: llm.CodeInvalid, Message: "x", Status: 400, Body: json.RawMessage(`{"detail":"x"}`)}, 400, `{"error":"x"}`},
 		{"the answer of a server that is no Ollama", &llm.Error{Code: llm.CodeInvalid, Message: "x", Status: 422, Body: json.RawMessage(`{"error":{"message":"x"}}`)}, 400, `{"error":"x"}`},
 	}
 	for _, tt := range tests {
@@ -70,7 +71,7 @@ func TestClientError(t *testing.T) {
 		{"what the server cannot do", 501, `{"error":"This server does not support embeddings"}`, llm.CodeUnsupported, "This server does not support embeddings"},
 		{"the operator's key", 401, `{"error":"unauthorized","signin_url":"https://x"}`, llm.CodeUpstreamAuth, "the upstream refused the provider's credentials"},
 		{"the operator's rights", 403, ``, llm.CodeUpstreamAuth, "the upstream refused the provider's credentials"},
-		{"the operator's bill", 402, `{"error":"pay"}`, llm.CodeUpstreamBill, "pay"},
+		{"the operator's bill", 402, `{"error":"pay"}`, llm.CodeUpstreamBill, "the provider's account at the upstream is exhausted"},
 		{"an unknown model", 404, `{"error":"model 'm' not found"}`, llm.CodeModelNotFound, "model 'm' not found"},
 		{"no such path", 404, `404 page not found`, llm.CodeModelNotFound, "404 page not found"},
 		{"a slow client", 408, ``, llm.CodeTimeout, generic + "408"},

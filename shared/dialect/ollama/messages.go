@@ -37,9 +37,12 @@ func (w *writer) turn(m llm.Message) []message {
 	for _, b := range m.Content {
 		if result, ok := b.(llm.ToolResult); ok {
 			list = append(list, w.result(result))
-		} else {
-			rest = append(rest, b)
+			continue
 		}
+		if foreign, ok := b.(llm.Opaque); ok && m.Role == llm.RoleAssistant {
+			b = llm.Text{Text: w.Foreign(foreign)}
+		}
+		rest = append(rest, b)
 	}
 	if len(rest) == 0 && len(list) > 0 {
 		return list
@@ -70,6 +73,7 @@ func (w *writer) content(blocks llm.Blocks, separator string) message {
 	for _, b := range blocks {
 		switch b := b.(type) {
 		case llm.Text:
+			w.DropIf(len(b.Citations) > 0, "citations")
 			texts = append(texts, b.Text)
 		case llm.Document:
 			texts = append(texts, w.document(b))
@@ -85,18 +89,18 @@ func (w *writer) content(blocks llm.Blocks, separator string) message {
 func (w *writer) attach(m *message, b llm.Block) {
 	switch b := b.(type) {
 	case llm.Image:
-		w.DropIf(b.Detail != "", "detail")
+		w.DropIf(b.Detail != "" && b.Detail != "auto", "detail")
 		w.media(m, b.Source, "images")
 	case llm.Audio:
 		w.media(m, b.Source, "audio")
 	case llm.Thinking:
 		m.Thinking += b.Text
 	case llm.RedactedThinking:
-		w.Drop("redacted_thinking")
+		w.Forget("redacted_thinking")
 	case llm.ToolCall:
 		w.call(m, b)
 	case llm.Opaque:
-		w.Drop(b.Kind)
+		w.unsupported("messages", "content of type "+b.Kind)
 	}
 }
 

@@ -33,12 +33,33 @@ func (s Server) decodeChat(body []byte) (*dialect.Call, error) {
 	}
 	for _, t := range in.Tools {
 		f := t.Function
-		r.Tools = append(r.Tools, llm.Tool{Name: f.Name, Description: f.Description, Parameters: f.Parameters})
+		r.Tools = append(r.Tools, llm.Tool{Name: f.Name, Description: f.Description, Parameters: readParameters(f.Parameters)})
 	}
 	if err := readCommon(r, &in.request); err != nil {
 		return nil, err
 	}
 	return orNative(call, readMessages(r, in.Messages))
+}
+
+// readParameters takes over the schema of a tool. Of a tool without parameters
+// Ollama's own client says {"type":"","properties":null}, which other upstreams
+// refuse.
+func readParameters(raw json.RawMessage) json.RawMessage {
+	if rawjson.IsNull(raw) {
+		return nil
+	}
+	if !rawjson.IsObject(raw) {
+		return raw
+	}
+	for f := range rawjson.Fields(raw) {
+		switch {
+		case f.Key == "type" && string(f.Value) == `""`:
+			raw = rawjson.Set(raw, f.Key, []byte(`"object"`))
+		case f.Key == "properties" && rawjson.IsNull(f.Value):
+			raw = rawjson.Set(raw, f.Key, []byte("{}"))
+		}
+	}
+	return raw
 }
 
 // wordless are the fields that Ollama knows and package llm has no word for.

@@ -77,6 +77,14 @@ func TestDecodeRequest(t *testing.T) {
 			`{"model":"m","messages":[{"role":"assistant","content":[{"thinking":{"text":"hm"}},{"tool_call":{"id":"c1","name":"f","arguments":"{\"b\":1,\"a\":1e400}"}}]},{"role":"user","content":[{"tool_result":{"call_id":"c1","name":"f","content":[{"text":{"text":"42"}}]}}]}]}`,
 		},
 		{
+			"a schema of no parameters is still one of an object", "chat",
+			`{"model":"m","stream":false,"messages":[{"role":"user","content":"hi"}],"tools":[
+				{"type":"function","function":{"name":"f","parameters":{"type":"","properties":null}}},
+				{"type":"function","function":{"name":"g","parameters":{"type": "object", "properties": {"type": {"type": ""}}}}},
+				{"type":"function","function":{"name":"h","parameters":null}}]}`,
+			`{"model":"m","messages":[{"role":"user","content":[{"text":{"text":"hi"}}]}],"tools":[{"name":"f","parameters":{"type":"object","properties":{}}},{"name":"g","parameters":{"type":"object","properties":{"type":{"type":""}}}},{"name":"h"}]}`,
+		},
+		{
 			"results that name nothing answer the calls in order", "chat",
 			`{"model":"m","stream":false,"messages":[
 				{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":{}}},{"function":{"name":"g"}}]},

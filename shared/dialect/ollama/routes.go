@@ -1,6 +1,7 @@
 // Package ollama is Ollama's own dialect: its chat and generate calls and those
-// for embeddings, both as clients speak them and as upstreams do. It knows
-// nothing of the catalogue calls, of Ollama's OpenAI-like paths, nor of HTTP.
+// for embeddings, both as clients speak them and as upstreams do. Of the calls
+// that manage models it knows what it takes to pass them on; it knows nothing
+// of Ollama's OpenAI-like paths, nor of HTTP.
 package ollama
 
 import (

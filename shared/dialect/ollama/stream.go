@@ -2,6 +2,7 @@ package ollama
 
 import (
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/offbeat-studio/allama/shared/dialect"
@@ -19,7 +20,12 @@ type decoder struct {
 }
 
 // Decoder reads one streamed answer of the operation.
-func (Client) Decoder(string) dialect.Decoder { return &decoder{} }
+func (Client) Decoder(operation string) dialect.Decoder {
+	if progressing[operation] {
+		return &progressDecoder{}
+	}
+	return &decoder{}
+}
 
 // Step takes the next line.
 func (d *decoder) Step(f frame.Frame) ([]llm.Event, error) {
@@ -125,14 +131,32 @@ func readAnswer(data []byte) (*answer, error) {
 	return a, nil
 }
 
-// Whole reads an answer that is not streamed: one line, and the last one. Of
-// embeddings it reads the usage only.
+// Whole reads an answer that is not streamed: one line, and the last one. It
+// returns [llm.ErrTruncated] for a line that is not the last one. Of embeddings
+// it reads the usage only.
 func (c Client) Whole(operation string, body []byte) (*llm.Response, error) {
-	if isEmbedding(operation) {
+	switch {
+	case isEmbedding(operation):
 		return c.wholeEmbedding(body)
+	case isManaged(operation):
+		return wholeManaged(operation, body)
 	}
 	oneLine := func(yield func(frame.Frame, error) bool) {
 		yield(frame.Frame{Data: body, Raw: body}, nil)
 	}
-	return llm.Collect(dialect.Events(oneLine, c.Decoder(operation)))
+	response, err := llm.Collect(dialect.Events(oneLine, c.Decoder(operation)))
+	if errors.Is(err, llm.ErrTruncated) && !tellsDone(body) {
+		err = dialect.Unreadable(errors.New("it does not say whether it is done"))
+	}
+	return response, err
+}
+
+// tellsDone tells a line of an answer from what is none.
+func tellsDone(body []byte) bool {
+	for f := range rawjson.Fields(body) {
+		if f.Key == "done" {
+			return true
+		}
+	}
+	return false
 }

@@ -162,8 +162,11 @@ func TestDecodeWhole(t *testing.T) {
 			}
 		})
 	}
-	if r, err := (Client{}).Whole("chat", []byte(`{"message":{"content":"hi"}}`)); !errors.Is(err, llm.ErrTruncated) {
+	if r, err := (Client{}).Whole("chat", []byte(`{"message":{"content":"hi"},"done":false}`)); !errors.Is(err, llm.ErrTruncated) {
 		t.Errorf("got %v, %v for an answer that is not done; want %v", r, err, llm.ErrTruncated)
+	}
+	if r, err := (Client{}).Whole("chat", []byte(`{"message":{"content":"hi"}}`)); llm.AsError(err) == nil || llm.AsError(err).Code != llm.CodeUpstream {
+		t.Errorf("got %v, %v for what may be no answer at all; want it not to be read", r, err)
 	}
 	_, err := Client{}.Whole("chat", []byte(`{"error":"model 'm' not found"}`))
 	if e, ok := errors.AsType[*llm.Error](err); !ok || e.Message != "model 'm' not found" {

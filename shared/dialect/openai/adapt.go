@@ -1,11 +1,11 @@
 package openai
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"slices"
 
+	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/rawjson"
 )
@@ -18,26 +18,36 @@ func (c Client) Adapt(operation string, body []byte) ([]byte, []llm.Warning) {
 	if !c.Adapts || operation != chatCompletions {
 		return body, nil
 	}
-	a := adapting{client: c, limit: cmp.Or(c.MaxTokensField, "max_tokens")}
+	a := adapting{client: c, limit: cmp.Or(c.MaxTokensField, "max_tokens"), out: []byte{'{'}}
 	var model, effort string
+	var tools toolset
 	for f := range rawjson.Fields(body) {
 		switch f.Key {
 		case "model":
 			_ = json.Unmarshal(f.Value, &model) // whoever reads the call will complain
 		case "reasoning_effort":
 			_ = json.Unmarshal(f.Value, &effort)
+		case "thinking":
+			if thinksNot(f.Value) {
+				effort = string(llm.EffortNone)
+			}
+		case "tools":
+			_ = json.Unmarshal(f.Value, &tools.Tools)
+		case "tool_choice":
+			tools.ToolChoice = f.Value
 		case "max_tokens", "max_completion_tokens":
 			a.limits(f)
 		}
 	}
 	a.refused = c.refusedOf(model, effort)
+	a.narrow(tools)
 	for f := range rawjson.Fields(body) {
 		a.field(f)
 	}
 	if !a.changed {
 		return body, nil
 	}
-	return append(append([]byte{'{'}, a.out...), '}'), a.warnings
+	return append(a.out, '}'), a.warnings
 }
 
 // adapting is a call that is being adapted.
@@ -47,7 +57,8 @@ type adapting struct {
 	limited  json.RawMessage // what it is; nil: it is not there
 	renamed  bool            // it is there by its other name
 	refused  []string
-	out      []byte // the fields
+	narrowed map[string]json.RawMessage // what has become of tools and tool_choice
+	out      []byte                     // the object, without its end
 	changed  bool
 	warnings []llm.Warning
 }
@@ -72,53 +83,86 @@ func (a *adapting) field(f rawjson.Field) {
 		key, value, a.limited = a.limit, a.limited, nil // once
 	case a.isRefused(key):
 		a.changed = true
-		if !rawjson.IsNull(value) {
+		if !dialect.Idle(key, value) {
 			a.warnings = append(a.warnings, llm.Warning{Policy: llm.Dropped, Field: key})
 		}
 		return
 	}
-	if len(a.out) > 0 {
-		a.out = append(a.out, ',')
+	if fit, ok := a.narrowed[key]; ok {
+		value, a.changed = fit, true
 	}
-	a.out = append(append(append(a.out, rawjson.String(key)...), ':'), value...)
+	a.out = appendField(a.out, key, value)
+}
+
+// narrow makes tools and tool_choice fit.
+func (a *adapting) narrow(t toolset) {
+	fit := t
+	lost, forced := fit.fit(a.client, a.refused)
+	if forced {
+		lost = append(lost, refusesForced)
+	}
+	for _, field := range lost {
+		a.warnings = append(a.warnings, llm.Warning{Policy: llm.Dropped, Field: field})
+	}
+	a.narrowed = map[string]json.RawMessage{}
+	if string(fit.ToolChoice) != string(t.ToolChoice) {
+		a.narrowed["tool_choice"] = fit.ToolChoice
+	}
+	if !slices.EqualFunc(fit.Tools, t.Tools, func(x, y json.RawMessage) bool { return string(x) == string(y) }) {
+		a.narrowed["tools"] = list(fit.Tools)
+	}
+}
+
+// thinksNot reads DeepSeek's way to switch thinking off.
+func thinksNot(raw json.RawMessage) bool {
+	var thinking struct {
+		Type string `json:"type"`
+	}
+	return json.Unmarshal(raw, &thinking) == nil && thinking.Type == "disabled"
 }
 
 func (a *adapting) isRefused(key string) bool {
 	if key == "stream_options" {
 		return a.client.NoStreamOptions
 	}
-	if key == "top_logprobs" {
+	switch key {
+	case "top_logprobs":
 		key = "logprobs"
+	case refusesForced: // it has been made to fit
+		return false
 	}
 	return slices.Contains(a.refused, key)
 }
 
 // messages gives developers' instructions the role that they have elsewhere.
 func (a *adapting) messages(value json.RawMessage) json.RawMessage {
-	var list []json.RawMessage
-	if json.Unmarshal(value, &list) != nil {
+	var all []json.RawMessage
+	if json.Unmarshal(value, &all) != nil {
 		return value
 	}
 	changed := false
-	for i, m := range list {
+	for i, m := range all {
 		var said struct {
 			Role string `json:"role"`
 		}
 		if json.Unmarshal(m, &said) == nil && said.Role == "developer" {
-			list[i], changed = rawjson.Set(m, "role", []byte(`"system"`)), true
+			all[i], changed = rawjson.Set(m, "role", []byte(`"system"`)), true
 		}
 	}
 	if !changed {
 		return value
 	}
 	a.changed = true
-	return slices.Concat([]byte{'['}, bytes.Join(rawTexts(list), []byte{','}), []byte{']'})
+	return list(all)
 }
 
-func rawTexts(list []json.RawMessage) [][]byte {
-	texts := make([][]byte, len(list))
-	for i, text := range list {
-		texts[i] = text
+func list(of []json.RawMessage) json.RawMessage {
+	out := []byte{'['}
+	for i, text := range of {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(out, text...)
 	}
-	return texts
+	return append(out, ']')
 }

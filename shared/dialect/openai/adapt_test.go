@@ -57,7 +57,8 @@ func TestAdapt(t *testing.T) {
 func FuzzAdapt(f *testing.F) {
 	f.Add([]byte(`{"model":"m","max_completion_tokens":1,"messages":[{"role":"developer"}],"seed":1}`))
 	f.Add([]byte(`{"messages":[null,{"role":"developer","role":"user"}],"max_tokens":1,"max_completion_tokens":null}`))
-	c := Client{Adapts: true, NoStreamOptions: true, Refused: []Refusal{{Fields: []string{"seed", "logprobs"}}}}
+	f.Add([]byte(`{"tools":[{"type":"function","function":{"name":"f","strict":true}},{}],"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"required","tools":[{"function":{"name":"f"}}]}}}`))
+	c := Client{Adapts: true, NoStreamOptions: true, ToolChoice: "word", Refused: []Refusal{{Fields: []string{"seed", "logprobs", "tools.strict", "tool_choice"}}}}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		if rawjson.Check(body) != nil {
 			return

@@ -3,6 +3,7 @@ package openai
 import (
 	"encoding/json"
 	"errors"
+	"unicode/utf8"
 
 	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/llm"
@@ -108,13 +109,14 @@ type answerChoice struct {
 }
 
 type answerMessage struct {
-	Role             string        `json:"role"`
-	Content          *string       `json:"content"`
-	Refusal          *string       `json:"refusal"`
-	ReasoningContent string        `json:"reasoning_content,omitempty"`
-	ReasoningDetails []detail      `json:"reasoning_details,omitempty"`
-	ToolCalls        []toolCall    `json:"tool_calls,omitempty"`
-	FunctionCall     *functionCall `json:"function_call,omitempty"`
+	Role             string            `json:"role"`
+	Content          *string           `json:"content"`
+	Refusal          *string           `json:"refusal"`
+	ReasoningContent string            `json:"reasoning_content,omitempty"`
+	ReasoningDetails []detail          `json:"reasoning_details,omitempty"`
+	ToolCalls        []toolCall        `json:"tool_calls,omitempty"`
+	FunctionCall     *functionCall     `json:"function_call,omitempty"`
+	Annotations      []json.RawMessage `json:"annotations,omitempty"`
 }
 
 // Whole writes an answer that is not streamed.
@@ -123,6 +125,9 @@ func (e *chatEncoder) Whole(r *llm.Response) ([]byte, error) {
 	var probs logprobs
 	for _, b := range r.Content {
 		m.add(b, &probs)
+		if call, ok := b.(llm.ToolCall); ok {
+			m.ToolCalls = append(m.ToolCalls, e.wireCall(call))
+		}
 	}
 	if m.Content == nil && len(r.Content) == 0 {
 		m.Content = new("")
@@ -153,7 +158,9 @@ func (m *answerMessage) add(b llm.Block, probs *logprobs) {
 		if *to == nil {
 			*to = new("")
 		}
+		place := utf8.RuneCountInString(**to)
 		**to += b.Text
+		m.Annotations = append(m.Annotations, wireCitations(b.Citations, place, place+utf8.RuneCountInString(b.Text))...)
 		*tokens = append(*tokens, wireLogprobs(b.Logprobs)...)
 	case llm.Thinking:
 		m.ReasoningContent += b.Text
@@ -164,7 +171,5 @@ func (m *answerMessage) add(b llm.Block, probs *logprobs) {
 		}
 	case llm.RedactedThinking:
 		m.ReasoningDetails = append(m.ReasoningDetails, encrypted(b.Data, len(m.ReasoningDetails)))
-	case llm.ToolCall:
-		m.ToolCalls = append(m.ToolCalls, wireCall(b))
 	}
 }

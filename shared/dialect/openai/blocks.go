@@ -6,8 +6,12 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"slices"
+	"strings"
+	"unicode/utf8"
 
+	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/llm"
+	"github.com/offbeat-studio/allama/shared/rawjson"
 )
 
 // blocks sorts the pieces of an answer, which may be interleaved, into blocks
@@ -17,6 +21,7 @@ type blocks struct {
 	queue  []*block // the first one is open, once it has begun
 	calls  []*block // all tool calls so far
 	events []llm.Event
+	said   int // characters of texts so far
 }
 
 type block struct {
@@ -26,9 +31,11 @@ type block struct {
 	signature string // of a thought
 	index     number // of a call, as the upstream counts
 	id        string // of a call, as the upstream has it
+	place     int    // of a text: the characters of the texts before it
+	custom    bool   // a call with a text for its input
 	begun     bool
 	ended     bool
-	joiner
+	dialect.Joiner
 }
 
 // take returns the events so far.
@@ -43,14 +50,17 @@ func (b *blocks) text(start llm.Block, raw json.RawMessage, probs []llm.Logprob)
 	to := b.last(start)
 	fresh := to == nil
 	if fresh {
-		to = &block{start: start}
+		to = &block{start: start, place: b.said}
 	}
-	d := llm.Delta{Text: to.add(raw), Logprobs: probs}
-	if d.Text == "" && len(probs) == 0 && (!fresh || len(to.tail) == 0) {
+	d := llm.Delta{Text: to.Add(raw), Logprobs: probs}
+	if d.Text == "" && len(probs) == 0 && (!fresh || !to.Waits()) {
 		return
 	}
 	if fresh {
 		b.queue = append(b.queue, to)
+	}
+	if t, ok := start.(llm.Text); ok && !t.Refusal {
+		b.said += utf8.RuneCountInString(d.Text)
 	}
 	b.write(to, d)
 }
@@ -93,7 +103,7 @@ func (b *blocks) think(m *message) {
 		b.text(llm.Thinking{}, d.Text, nil)
 		b.text(llm.Thinking{}, d.Summary, nil)
 		if d.Data != "" {
-			b.whole(llm.RedactedThinking{Data: d.Data})
+			b.whole(d.secret())
 		}
 		if d.Signature != "" {
 			b.sign(d.Signature)
@@ -116,6 +126,9 @@ func (b *blocks) sign(signature string) {
 // call takes a piece of a tool call.
 func (b *blocks) call(c toolCall) {
 	f := cmp.Or(c.Function, &functionCall{})
+	if c.free() {
+		f = &functionCall{Name: c.Custom.Name}
+	}
 	to := b.find(c, f)
 	if to == nil {
 		to = &block{start: llm.ToolCall{}, index: -1}
@@ -129,7 +142,45 @@ func (b *blocks) call(c toolCall) {
 		name := cmp.Or(to.start.(llm.ToolCall).Name, f.Name)
 		to.start = llm.ToolCall{ID: to.id, Name: name}
 	}
-	b.write(to, llm.Delta{Text: to.arguments(f.Arguments)})
+	text := arguments(&to.Joiner, f.Arguments)
+	if c.free() {
+		text = to.input(c.Custom.Input)
+	}
+	b.write(to, llm.Delta{Text: text})
+}
+
+// free reports whether a piece is of a call of a free-form tool.
+func (c *toolCall) free() bool {
+	return c.Custom != nil && (c.Custom.Name != "" || !blank(c.Custom.Input))
+}
+
+// arguments are a piece of those of a call, which some servers send as an
+// object in place of its text.
+func arguments(j *dialect.Joiner, raw json.RawMessage) string {
+	if rawjson.IsNull(raw) || raw[0] == '"' {
+		return j.Add(raw)
+	}
+	return rawjson.Compact(raw)
+}
+
+// input is a piece of the arguments that stand for the text that a free-form
+// tool is called with. They are complete only when the answer is.
+func (c *block) input(raw json.RawMessage) string {
+	begin, said, _ := strings.Cut(dialect.FreeFormArguments(c.Add(raw)), `:"`)
+	said = strings.TrimSuffix(said, `"}`)
+	if c.custom {
+		return said
+	}
+	c.custom = true
+	return begin + `:"` + said
+}
+
+// rest is what the end of a block brings.
+func (c *block) rest() string {
+	if c.custom {
+		return c.Rest() + `"}`
+	}
+	return c.Rest()
 }
 
 // find returns the call that a piece belongs to; nil when it begins a new one.
@@ -155,7 +206,7 @@ func (b *blocks) write(to *block, d llm.Delta) {
 		to.args = append(to.args, d.Text...)
 	}
 	switch {
-	case to.ended || d.Text == "" && len(d.Logprobs) == 0:
+	case to.ended || d.Text == "" && len(d.Logprobs) == 0 && d.Citation == nil:
 	case to.begun:
 		b.events = append(b.events, d)
 	default:

@@ -66,7 +66,7 @@ func (in *completionRequest) prompt() (string, error) {
 	case rawjson.IsNull(in.Prompt):
 		return "", invalid("prompt", "Missing required parameter: 'prompt'.")
 	case in.Prompt[0] == '"':
-		return new(joiner).add(in.Prompt), nil
+		return new(dialect.Joiner).Add(in.Prompt), nil
 	case isTokens(in.Prompt):
 		return "", unsupported("prompt", "'prompt' must be text: this model does not take tokens.")
 	case json.Unmarshal(in.Prompt, &texts) != nil || len(texts) == 0:
@@ -119,9 +119,9 @@ func (s sampling) canonical() llm.Sampling {
 // stops reads a text or a list of them.
 func stops(raw json.RawMessage) (list []string, err error) {
 	switch {
-	case rawjson.IsNull(raw):
+	case rawjson.IsNull(raw), string(raw) == `""`:
 	case raw[0] == '"':
-		list = []string{new(joiner).add(raw)}
+		list = []string{new(dialect.Joiner).Add(raw)}
 	case json.Unmarshal(raw, &list) != nil:
 		return nil, invalid("stop", "Invalid type for 'stop': expected a string or an array of strings.")
 	}

@@ -13,10 +13,14 @@ import (
 )
 
 // EncodeEmbed writes a request for embeddings. Numbers are asked for, although
-// base64 is shorter: not every server knows it.
-func (Client) EncodeEmbed(r *llm.EmbedRequest) (*dialect.Encoded, error) {
+// base64 is a quarter of their size, where it is not known that the server has
+// it.
+func (c Client) EncodeEmbed(r *llm.EmbedRequest) (*dialect.Encoded, error) {
 	var d dialect.Draft
 	out := embedRequest{Model: r.Model, Input: d.JSON(r.Input), Format: new("float"), User: r.User}
+	if c.PackedVectors {
+		out.Format = new("base64")
+	}
 	if r.Dimensions > 0 {
 		out.Dimensions = &r.Dimensions
 	}

@@ -203,7 +203,7 @@ func TestEncodeEmbed(t *testing.T) {
 	}{
 		{"a text", llm.EmbedRequest{Model: "m", Input: []string{"<a>"}}, `{"model":"m","input":["<a>"],"encoding_format":"float"}`, "[]"},
 		{"all", llm.EmbedRequest{Model: "m", Input: []string{"a", "b"}, Dimensions: 2, User: "u", Extra: map[string]json.RawMessage{"keep_alive": json.RawMessage("5")}},
-			`{"model":"m","input":["a","b"],"encoding_format":"float","dimensions":2,"user":"u"}`, "[{dropped keep_alive false}]"},
+			`{"model":"m","input":["a","b"],"encoding_format":"float","dimensions":2,"user":"u"}`, "[{dropped keep_alive false false}]"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -219,6 +219,10 @@ func TestEncodeEmbed(t *testing.T) {
 	_, err := Client{}.EncodeEmbed(&llm.EmbedRequest{Extra: map[string]json.RawMessage{"n": json.RawMessage("2")}})
 	if e, ok := errors.AsType[*llm.Error](err); !ok || e.Code != llm.CodeUnsupported {
 		t.Errorf("what must not be dropped: got %v, want unsupported", err)
+	}
+	packed, err := Client{PackedVectors: true}.EncodeEmbed(&llm.EmbedRequest{Model: "m", Input: []string{"a"}})
+	if want := `{"model":"m","input":["a"],"encoding_format":"base64"}`; err != nil || string(packed.Body) != want {
+		t.Errorf("in base64: got %+v, %v want %s", packed, err, want)
 	}
 }
 

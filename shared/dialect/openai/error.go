@@ -30,7 +30,7 @@ var refusals = map[llm.Code]refusal{
 	llm.CodeInvalid:       {400, "invalid_request_error", "", ""},
 	llm.CodeUnsupported:   {400, "invalid_request_error", "unsupported_parameter", ""},
 	llm.CodeUnauthorized:  {401, "authentication_error", "invalid_api_key", ""},
-	llm.CodeForbidden:     {403, "permission_error", "model_not_allowed", ""},
+	llm.CodeForbidden:     {403, "permission_error", "", ""},
 	llm.CodeModelNotFound: {404, "invalid_request_error", "model_not_found", ""},
 	llm.CodeNotFound:      {404, "invalid_request_error", "unknown_url", ""},
 	llm.CodeTooLarge:      {413, "invalid_request_error", "", ""},
@@ -66,6 +66,9 @@ func wireError(e *llm.Error) (status int, body []byte) {
 	if param := cmp.Or(e.Param, r.param); param != "" {
 		out.Error.Param = &param
 	}
+	if e.Code == llm.CodeForbidden && e.Param == "model" {
+		r.code = "model_not_allowed"
+	}
 	if r.code != "" {
 		out.Error.Code = &r.code
 	}
@@ -86,7 +89,7 @@ func errorFrame(e *llm.Error) []byte {
 var hidden = map[llm.Code]string{
 	llm.CodeUpstreamAuth:  "the provider refused the gateway's credentials",
 	llm.CodeUpstreamBill:  "the gateway's account at the provider is exhausted",
-	llm.CodeModelNotFound: "the provider no longer offers this model",
+	llm.CodeModelNotFound: "the provider does not have this model",
 }
 
 // Error reads the body of a failed call.

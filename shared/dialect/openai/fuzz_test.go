@@ -17,6 +17,7 @@ func FuzzDecodeRequest(f *testing.F) {
 		`{"model":"m","messages":[{"role":"assistant","content":null,"reasoning_details":[{"signature":"s"}],"tool_calls":[{"id":"c","function":{"name":"f","arguments":"{"}}]},{"role":"tool","tool_call_id":"c","content":"x"}]}`,
 		`{"model":"m","messages":[null],"tools":[null],"tool_choice":{"type":"allowed_tools"},"stop":[],"response_format":{"type":"json_schema"}}`,
 		`{"model":"m","messages":[` + user + `],"functions":[{"name":"f"}],"function_call":"auto","tools":[{"type":"custom"}],"n":2}`,
+		`{"model":"m","messages":[` + user + `],"tools":[{"type":"custom","custom":{"name":"f","format":{"grammar":{"definition":"x"}}}}],"tool_choice":{"type":"custom","custom":{"name":"f"}}}`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -50,8 +51,10 @@ func FuzzDecodeRequest(f *testing.F) {
 func FuzzDecodeStream(f *testing.F) {
 	for _, seed := range [][]string{
 		deltas(`{"content":"a"}`, `{"reasoning":"b"}`, `{"refusal":"c"}`),
+		deltas(`{"content":"ä"}`, `{"annotations":[{"type":"url_citation","url_citation":{"url":"u","start_index":-1,"end_index":9}},1]}`, `{"reasoning":"b"}`, `{"annotations":[]}`),
 		deltas(`{"tool_calls":[{"index":0,"id":"x","function":{"name":"f","arguments":"{"}},{"index":1,"id":"y","function":{"name":"g","arguments":{}}}]}`, `{"content":"t"}`, `{"function_call":{"name":"f"}}`),
 		deltas("{\"content\":\"\xf0\x9f\"}", `{"content":"\ud83c"}`, `{"reasoning_details":[{"signature":"S"},{"data":"D"}]}`),
+		deltas(`{"tool_calls":[{"index":0,"id":"x","type":"custom","custom":{"name":"f","input":"\ud83d"}}]}`, `{"tool_calls":[{"index":0,"custom":{"input":"\""}},{"index":1,"function":{"name":"g"}}]}`),
 		{`{"error":{"message":"m"}}`}, {`{"choices":[{"index":-1,"delta":[]}],"usage":{"prompt_tokens":-1}}`, "[DONE]"},
 	} {
 		var body bytes.Buffer

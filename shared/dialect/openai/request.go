@@ -38,16 +38,22 @@ func decodeChat(body []byte) (*dialect.Call, error) {
 		model:  in.Model,
 		usage:  in.StreamOptions != nil && in.StreamOptions.IncludeUsage,
 		legacy: in.legacy(),
+		custom: r.custom,
 	}
-	return &dialect.Call{Request: r.out, Encoder: &chatEncoder{chatAnswer: answer}}, in.untranslatable()
+	call := &dialect.Call{Request: r.out, Encoder: &chatEncoder{chatAnswer: answer}}
+	if len(r.custom) > 0 {
+		call.Warnings = []llm.Warning{dialect.FreeFormWarning()}
+	}
+	return call, in.untranslatable()
 }
 
 // A reading is a request on its way from the wire. What is read after the
 // first error is of no use.
 type reading struct {
 	request
-	out *llm.Request
-	err error
+	out    *llm.Request
+	custom []string // the names of the free-form tools
+	err    error
 }
 
 func (r *reading) invalid(param, format string, args ...any) {
@@ -145,12 +151,17 @@ var efforts = []llm.Effort{
 
 func (r *reading) reasoned() {
 	out, effort := r.out, r.ReasoningEffort
-	if w := r.Reasoning; w != nil {
+	if w := r.Reasoning; w != nil && *w != (reasoning{}) {
 		effort = cmp.Or(effort, w.Effort)
 		if w.Enabled != nil && !*w.Enabled {
 			effort = string(llm.EffortNone)
 		}
 		out.Reasoning = &llm.Reasoning{Budget: max(w.MaxTokens, 0), Hidden: w.Exclude}
+	}
+	if thinksNot(r.Thinking) {
+		effort = string(llm.EffortNone)
+	} else {
+		r.note("thinking", r.Thinking)
 	}
 	if effort == "" {
 		return

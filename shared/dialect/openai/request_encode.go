@@ -13,12 +13,12 @@ import (
 func (c Client) Encode(r *llm.Request) (*dialect.Encoded, error) {
 	e := encoding{client: c, in: r, ids: dialect.CallIDs{Legal: shorten}}
 	e.out = request{Model: r.Model, Messages: []message{}}
-	e.messages()
+	e.refusals = c.refusedOf(r.Model, string(e.reasoning()))
 	e.tools()
+	e.messages()
 	e.sampling()
 	e.limits()
 	e.format()
-	e.reasoning()
 	e.caller()
 	e.refused()
 	e.Rest(r.Extra, func(field string) error {
@@ -35,54 +35,13 @@ type encoding struct {
 	out     request
 	ids     dialect.CallIDs
 	pending []any // parts of tool results, which can be shown in a user's message only
+
+	refusals []string // the fields that the model refuses
+	urged    bool     // a call that must be made can only be asked for in words
 }
 
 func (e *encoding) unsupported(param, format string, args ...any) {
 	e.Refuse(unsupported(param, format, args...))
-}
-
-func (e *encoding) tools() {
-	for _, t := range e.in.Tools {
-		if t.Provider != nil {
-			e.unsupported("tools", "tools of type '%s' are not supported with this model", t.Provider.Kind)
-			return
-		}
-		f := &function{Name: t.Name, Description: t.Description, Parameters: t.Parameters, Strict: t.Strict}
-		raw, err := rawjson.Marshal(tool{Type: "function", Function: f})
-		if err != nil {
-			e.Refuse(invalid("tools", "the parameters of tool '%s' are not valid JSON", t.Name))
-			return
-		}
-		e.out.Tools = append(e.out.Tools, raw)
-	}
-	if choice := e.in.ToolChoice; choice != nil && len(e.out.Tools) > 0 {
-		if choice.Serial {
-			e.out.Parallel = new(false)
-		}
-		if len(choice.Only) > 0 || choice.Mode != "" {
-			e.out.ToolChoice = e.JSON(wireChoice(choice))
-		}
-	}
-}
-
-// wireChoice is a mode, a function or a list of them.
-func wireChoice(c *llm.ToolChoice) any {
-	mode := cmp.Or(c.Mode, llm.ToolsAuto)
-	switch {
-	case len(c.Only) == 0 || mode == llm.ToolsNone:
-		return mode
-	case len(c.Only) == 1 && mode == llm.ToolsRequired:
-		return wireName(c.Only[0])
-	}
-	allowed := &allowedTools{Mode: string(mode)}
-	for _, name := range c.Only {
-		allowed.Tools = append(allowed.Tools, wireName(name))
-	}
-	return toolChoice{Type: "allowed_tools", AllowedTools: allowed}
-}
-
-func wireName(name string) toolChoice {
-	return toolChoice{Type: "function", Function: &toolName{Name: name}}
 }
 
 func (e *encoding) sampling() {
@@ -142,25 +101,36 @@ func (e *encoding) emulated() bool {
 	return e.client.NoSchemas && f != nil && !rawjson.IsNull(f.Schema) && json.Valid(f.Schema)
 }
 
-// reasoning writes the effort. Where only a budget is given, its share of the
+// reasoning writes the effort, and returns it. Where only a budget is given, its share of the
 // output tells the effort.
-func (e *encoding) reasoning() {
+func (e *encoding) reasoning() llm.Effort {
 	r := e.in.Reasoning
 	if r == nil {
-		return
+		return ""
 	}
+	e.DropIf(r.Hidden && e.client.ReasoningField != "none", "thinking.display") // where it is none, thoughts are never shown
 	effort := cmp.Or(r.Effort, llm.EffortMedium)
 	if limit := e.in.Limits.MaxTokens; r.Effort == "" && r.Budget > 0 && limit > 0 {
 		effort = dialect.Effort(r.Budget, limit)
 	}
-	e.out.ReasoningEffort = string(effort)
+	if e.client.ThinkingSwitch && effort == llm.EffortNone {
+		e.out.Thinking = json.RawMessage(`{"type":"disabled"}`)
+		return effort
+	}
+	taken := e.client.effortFor(e.in.Model, effort)
+	if taken != effort {
+		e.Emulate("reasoning_effort")
+	}
+	e.out.ReasoningEffort = string(taken)
+	return taken
 }
 
 func (e *encoding) caller() {
+	user := dialect.ShortUser(e.in.User)
 	if e.client.UserField == "safety_identifier" {
-		e.out.SafetyIdentifier = e.in.User
+		e.out.SafetyIdentifier = user
 	} else {
-		e.out.User = e.in.User
+		e.out.User = user
 	}
 	e.out.Stream = e.in.Stream
 	if e.in.Stream && !e.client.NoStreamOptions {

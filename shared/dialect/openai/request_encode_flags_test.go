@@ -12,6 +12,7 @@ func TestEncodeGoesByTheFlagsOfTheProvider(t *testing.T) {
 	schema := &llm.Format{Schema: json.RawMessage(`{"type":"object"}`)}
 	sampling := llm.Sampling{Temperature: new(0.5), TopK: new(3), MinP: new(0.1), RepeatPenalty: new(1.5)}
 	refuse := []Refusal{{Models: "o", Fields: []string{"temperature", "no such field"}}, {Models: "g", Thinking: true, Fields: []string{"temperature"}}}
+	efforts := []Efforts{{Models: "o", Words: []string{"low", "medium", "high"}}}
 	tests := []struct {
 		name     string
 		client   Client
@@ -33,6 +34,18 @@ func TestEncodeGoesByTheFlagsOfTheProvider(t *testing.T) {
 		{"what it refuses and nobody has said", Client{Refused: refuse}, llm.Request{Model: "o1"}, `{"model":"o1","messages":[]}`, nil},
 		{"what it refuses while it thinks", Client{Refused: refuse}, llm.Request{Model: "g", Sampling: llm.Sampling{Temperature: new(0.5)}, Reasoning: &llm.Reasoning{Effort: llm.EffortNone}},
 			`{"model":"g","messages":[],"temperature":0.5,"reasoning_effort":"none"}`, nil},
+		{"no thinking, by a switch", Client{ThinkingSwitch: true, Refused: []Refusal{{Thinking: true, Fields: []string{"temperature"}}}}, llm.Request{Sampling: llm.Sampling{Temperature: new(0.5)}, Reasoning: &llm.Reasoning{Effort: llm.EffortNone}},
+			`{"model":"","messages":[],"temperature":0.5,"thinking":{"type":"disabled"}}`, nil},
+		{"an effort that a model takes", Client{Efforts: efforts}, llm.Request{Model: "o1", Reasoning: &llm.Reasoning{Effort: llm.EffortHigh}},
+			`{"model":"o1","messages":[],"reasoning_effort":"high"}`, nil},
+		{"an effort that it does not take", Client{Efforts: efforts}, llm.Request{Model: "o1", Reasoning: &llm.Reasoning{Effort: llm.EffortMax}},
+			`{"model":"o1","messages":[],"reasoning_effort":"high"}`, []llm.Warning{{Policy: llm.Emulated, Field: "reasoning_effort"}}},
+		{"an effort of a model that is not known", Client{Efforts: efforts}, llm.Request{Model: "x", Reasoning: &llm.Reasoning{Effort: llm.EffortMax}},
+			`{"model":"x","messages":[],"reasoning_effort":"max"}`, nil},
+		{"an effort of a model that does not think", Client{Refused: []Refusal{{Fields: []string{"reasoning_effort"}}}}, llm.Request{Reasoning: &llm.Reasoning{Effort: llm.EffortLow}},
+			`{"model":"","messages":[]}`, []llm.Warning{{Policy: llm.Dropped, Field: "reasoning_effort"}}},
+		{"no thinking of a model that does not think", Client{Refused: []Refusal{{Fields: []string{"reasoning_effort"}}}}, llm.Request{Reasoning: &llm.Reasoning{Effort: llm.EffortNone}},
+			`{"model":"","messages":[]}`, nil},
 		{"another model", Client{Refused: refuse}, llm.Request{Model: "x", Sampling: llm.Sampling{Temperature: new(0.5)}},
 			`{"model":"x","messages":[],"temperature":0.5}`, nil},
 	}
@@ -53,7 +66,7 @@ func TestEncodeGoesByTheFlagsOfTheProvider(t *testing.T) {
 // fit together.
 func TestEveryOptionalFieldCanBeLeftOut(t *testing.T) {
 	full := llm.Request{
-		Sampling: llm.Sampling{Temperature: new(1.), TopP: new(1.), Seed: new(int64(1)), FrequencyPenalty: new(1.), PresencePenalty: new(1.)},
+		Sampling: llm.Sampling{Temperature: new(0.5), TopP: new(0.5), Seed: new(int64(1)), FrequencyPenalty: new(1.), PresencePenalty: new(1.)},
 		Logprobs: new(2), Limits: llm.Limits{Stop: []string{"x"}}, User: "u", Reasoning: &llm.Reasoning{Effort: llm.EffortLow},
 		Tools: []llm.Tool{{Name: "f"}}, ToolChoice: &llm.ToolChoice{Serial: true},
 	}

@@ -2,11 +2,10 @@ package openai
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"slices"
 	"strings"
 
+	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/rawjson"
 )
@@ -16,22 +15,41 @@ func (e *encoding) messages() {
 	if e.emulated() {
 		system = append(slices.Clip(system), llm.Text{Text: schemaPrompt + string(e.in.Format.Schema)})
 	}
+	if e.urged {
+		system = append(slices.Clip(system), llm.Text{Text: e.urge()})
+	}
 	if len(system) > 0 {
 		e.instruct(llm.Message{Content: system})
 	}
-	for _, m := range e.in.Messages {
-		switch m.Role {
-		case llm.RoleSystem:
-			e.flush()
+	e.ids.Turn()
+	last := llm.RoleUser
+	for i, m := range e.in.Messages {
+		switch {
+		case m.Role == llm.RoleSystem:
 			e.instruct(m)
-		case llm.RoleAssistant:
-			e.flush()
+		case m.Role == llm.RoleAssistant:
+			if last != llm.RoleAssistant {
+				e.ids.Turn()
+			}
 			e.assistant(m)
 		default:
+			if last != llm.RoleUser || i == 0 {
+				e.results(turn(e.in.Messages[i:]))
+			}
 			e.user(m)
 		}
+		last = m.Role
 	}
-	e.flush()
+	e.settle()
+}
+
+// turn returns the messages of one role that a conversation begins with.
+func turn(messages []llm.Message) []llm.Message {
+	n := slices.IndexFunc(messages, func(m llm.Message) bool { return m.Role != messages[0].Role })
+	if n < 0 {
+		return messages
+	}
+	return messages[:n]
 }
 
 func (e *encoding) add(m message) { e.out.Messages = append(e.out.Messages, m) }
@@ -44,13 +62,40 @@ func (e *encoding) instruct(m llm.Message) {
 	e.add(message{Role: role, Name: m.Name, Content: rawjson.String(m.Content.PlainText("\n\n"))})
 }
 
-// user writes the results of tools first: they must follow the calls at once.
+// results writes what tools returned, wherever it is in a user's turn: it must
+// follow the calls at once, with a result for each. Pictures and files of it are
+// shown behind it, in a message of their own.
+func (e *encoding) results(turn []llm.Message) {
+	for _, m := range turn {
+		for _, b := range m.Content {
+			if r, ok := b.(llm.ToolResult); ok {
+				e.result(r)
+			}
+		}
+	}
+	e.settle()
+	if len(e.pending) > 0 {
+		e.add(message{Role: "user", Content: e.JSON(e.pending)})
+		e.pending = nil
+	}
+}
+
+// settle answers the calls whose results were lost with a part of the history.
+func (e *encoding) settle() {
+	for _, id := range e.ids.Open() {
+		e.add(message{Role: "tool", ToolCallID: id, Content: rawjson.String("[no result]")})
+	}
+	e.ids.Turn()
+}
+
+// user writes all but the results. A turn in which nothing is said is still one.
 func (e *encoding) user(m llm.Message) {
 	var parts []any
+	results := false
 	for _, b := range m.Content {
 		switch b := b.(type) {
 		case llm.ToolResult:
-			e.result(b)
+			results = true
 		case llm.Text:
 			if b.Text != "" {
 				parts = append(parts, part{Type: "text", Text: b.Text})
@@ -60,9 +105,11 @@ func (e *encoding) user(m llm.Message) {
 		}
 	}
 	if len(parts) == 0 {
-		return
+		if results {
+			return
+		}
+		parts = []any{part{Type: "text"}}
 	}
-	e.flush()
 	out := message{Role: "user", Name: m.Name}
 	if p, ok := parts[0].(part); ok && len(parts) == 1 && p.Type == "text" {
 		out.Content = rawjson.String(p.Text) // simple servers know no parts
@@ -72,20 +119,11 @@ func (e *encoding) user(m llm.Message) {
 	e.add(out)
 }
 
-// flush shows the pictures and files of the tool results so far, in a message
-// of their own.
-func (e *encoding) flush() {
-	if len(e.pending) == 0 {
-		return
-	}
-	e.add(message{Role: "user", Content: e.JSON(e.pending)})
-	e.pending = nil
-}
-
 func (e *encoding) result(r llm.ToolResult) {
-	id := shorten(r.CallID)
-	if n := e.ids.Answer(r); n >= 0 {
-		id = e.ids.Calls()[n]
+	about := cmp.Or(r.Name, r.CallID)
+	n := e.ids.Answer(r)
+	if n >= 0 {
+		about = e.ids.Calls()[n]
 	}
 	var shown []any
 	var said llm.Blocks
@@ -94,46 +132,50 @@ func (e *encoding) result(r llm.ToolResult) {
 			said = append(said, t)
 			continue
 		}
-		shown = append(shown, e.attachment(b))
+		a := e.attachment(b)
+		if p, ok := a.(part); ok && p.Type == "text" { // a document of plain text
+			said = append(said, llm.Text{Text: p.Text})
+			continue
+		}
+		shown = append(shown, a)
 	}
 	text := said.PlainText("\n")
 	if len(shown) > 0 {
 		text = strings.TrimPrefix(text+"\n(see the attachment in the next message)", "\n")
-		e.pending = append(e.pending, part{Type: "text", Text: "Attachment to the result of tool call " + cmp.Or(id, r.Name) + ":"})
+		e.pending = append(e.pending, part{Type: "text", Text: "Attachment to the result of tool call " + about + ":"})
 		e.pending = append(e.pending, shown...)
 	}
 	if r.IsError && !strings.HasPrefix(text, "Error: ") {
 		text = "Error: " + text
 	}
-	if id == "" { // the call was trimmed from the history
-		e.pending = append(e.pending, part{Type: "text", Text: "[tool result " + r.Name + "] " + text})
+	if n < 0 { // the call was trimmed from the history
+		e.pending = append(e.pending, part{Type: "text", Text: "[tool result " + about + "] " + text})
 		return
 	}
-	e.add(message{Role: "tool", ToolCallID: id, Content: rawjson.String(text)})
+	e.add(message{Role: "tool", ToolCallID: about, Content: rawjson.String(text)})
 }
 
 func (e *encoding) assistant(m llm.Message) {
 	out := message{Role: "assistant", Name: m.Name}
-	var text, refusal, thought strings.Builder
-	e.ids.Turn()
+	var text, refusal strings.Builder
+	var thoughts llm.Blocks
 	for _, b := range m.Content {
 		switch b := b.(type) {
 		case llm.Text:
+			e.DropIf(len(b.Citations) > 0, "citations")
 			if b.Refusal {
 				refusal.WriteString(b.Text)
 			} else {
 				text.WriteString(b.Text)
 			}
-		case llm.Thinking:
-			thought.WriteString(b.Text)
-		case llm.RedactedThinking:
-			e.Drop("redacted_thinking")
+		case llm.Thinking, llm.RedactedThinking:
+			thoughts = append(thoughts, b)
 		case llm.ToolCall:
 			call := wireCall(b)
 			call.ID = e.ids.Call(b)
 			out.ToolCalls = append(out.ToolCalls, call)
 		case llm.Opaque:
-			e.unsupported("messages", "content of type '%s' is not supported with this model", b.Kind)
+			text.WriteString(e.Foreign(b))
 		default:
 			e.unsupported("messages", "an assistant's message may hold text and tool calls only")
 		}
@@ -145,32 +187,10 @@ func (e *encoding) assistant(m llm.Message) {
 		out.Refusal = rawjson.String(refusal.String())
 	}
 	if text.Len() > 0 || refusal.Len() > 0 || len(out.ToolCalls) > 0 {
-		e.think(&out, thought.String())
+		e.think(&out, thoughts)
 		e.add(out)
 	}
 }
 
-// think shows the model its own thoughts of earlier turns.
-func (e *encoding) think(m *message, thought string) {
-	if thought == "" {
-		return
-	}
-	switch cmp.Or(e.client.ReasoningField, "reasoning_content") {
-	case "reasoning_content":
-		m.ReasoningContent = rawjson.String(thought)
-	case "reasoning":
-		m.Reasoning = rawjson.String(thought)
-	default:
-		e.Drop("reasoning_content")
-	}
-}
-
-// shorten replaces an id of more than 40 characters, the API's limit, by one
-// made from it.
-func shorten(id string) string {
-	if len(id) <= 40 {
-		return id
-	}
-	sum := sha256.Sum256([]byte(id))
-	return "call_" + hex.EncodeToString(sum[:16])
-}
+// shorten keeps to the API's limit for ids, which is 40 characters.
+var shorten = dialect.ShortID(40)

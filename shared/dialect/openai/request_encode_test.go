@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/llm"
 )
 
@@ -59,6 +60,24 @@ func TestEncodeWritesMessages(t *testing.T) {
 		{"a result whose call is gone as text",
 			llm.Request{Messages: []llm.Message{said(llm.RoleUser, llm.ToolResult{Name: "f", Content: llm.Blocks{text("42")}})}},
 			`[{"role":"user","content":[{"type":"text","text":"[tool result f] 42"}]}]`},
+		{"a result whose call is gone as text, also with an id",
+			llm.Request{Messages: []llm.Message{said(llm.RoleUser, llm.ToolResult{CallID: "a", Content: llm.Blocks{text("42")}}, text("Go on"))}},
+			`[{"role":"user","content":[{"type":"text","text":"[tool result a] 42"}]},{"role":"user","content":"Go on"}]`},
+		{"something for results that are gone",
+			llm.Request{Messages: []llm.Message{
+				said(llm.RoleAssistant, llm.ToolCall{ID: "a", Name: "f"}, llm.ToolCall{ID: "b", Name: "f"}),
+				said(llm.RoleUser, llm.ToolResult{CallID: "b", Content: llm.Blocks{text("B")}}, text("Go on")),
+				said(llm.RoleAssistant, llm.ToolCall{ID: "c", Name: "f"})}},
+			`[{"role":"assistant","content":null,"tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}},{"id":"b","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","content":"B","tool_call_id":"b"},{"role":"tool","content":"[no result]","tool_call_id":"a"},{"role":"user","content":"Go on"},{"role":"assistant","content":null,"tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","content":"[no result]","tool_call_id":"c"}]`},
+		{"results before all else of the user",
+			llm.Request{Messages: []llm.Message{
+				said(llm.RoleAssistant, llm.ToolCall{ID: "a", Name: "f"}), said(llm.RoleAssistant, llm.ToolCall{ID: "b", Name: "f"}),
+				said(llm.RoleUser, llm.ToolResult{CallID: "a", Content: llm.Blocks{text("A")}}), said(llm.RoleUser, text("See")),
+				said(llm.RoleUser, llm.ToolResult{CallID: "b", Content: llm.Blocks{text("B")}})}},
+			`[{"role":"assistant","content":null,"tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"assistant","content":null,"tool_calls":[{"id":"b","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","content":"A","tool_call_id":"a"},{"role":"tool","content":"B","tool_call_id":"b"},{"role":"user","content":"See"}]`},
+		{"a turn of a user who says nothing",
+			llm.Request{Messages: []llm.Message{said(llm.RoleUser, text("Hi")), said(llm.RoleAssistant, text("Yes?")), said(llm.RoleUser)}},
+			`[{"role":"user","content":"Hi"},{"role":"assistant","content":"Yes?"},{"role":"user","content":""}]`},
 		{"no turn of an assistant that says nothing",
 			llm.Request{Messages: []llm.Message{said(llm.RoleAssistant, llm.Thinking{Text: "Hm"}), said(llm.RoleAssistant, llm.Text{Text: "No", Refusal: true})}},
 			`[{"role":"assistant","content":null,"refusal":"No"}]`},
@@ -97,6 +116,7 @@ func TestEncodeWritesTheRest(t *testing.T) {
 		{"no choice without tools", Client{}, llm.Request{ToolChoice: &llm.ToolChoice{Mode: llm.ToolsNone}}, ``, ""},
 		{"limits, of which some are dropped", Client{}, llm.Request{Limits: llm.Limits{MaxTokens: 9, Stop: []string{"a", "b", "c", "d", "e"}}, Sampling: llm.Sampling{Temperature: new(0.0), TopK: new(3), MinP: new(0.1)}},
 			`"temperature":0,"max_tokens":9,"stop":["a","b","c","d"]`, "top_k min_p stop"},
+		{"a long name of a user as a digest", Client{}, llm.Request{User: strings.Repeat("u", 65)}, `"user":"` + dialect.ShortUser(strings.Repeat("u", 65)) + `"`, ""},
 		{"the flags of the provider", Client{MaxTokensField: "max_completion_tokens", UserField: "safety_identifier"}, llm.Request{User: "u", Limits: llm.Limits{MaxTokens: 9}, Stream: true},
 			`"max_completion_tokens":9,"safety_identifier":"u","stream":true,"stream_options":{"include_usage":true}`, ""},
 		{"a stream without options", Client{NoStreamOptions: true}, llm.Request{User: "u", Stream: true}, `"user":"u","stream":true`, ""},
@@ -156,7 +176,6 @@ func TestEncodeRefusesWhatMustNotBeDropped(t *testing.T) {
 		{"a file that only its provider has", llm.Request{Messages: []llm.Message{said(llm.RoleUser, llm.Document{Source: llm.Source{FileID: "f"}})}}},
 		{"a document by URL", llm.Request{Messages: []llm.Message{said(llm.RoleUser, llm.Document{Source: llm.Source{URL: "https://x"}})}}},
 		{"an opaque block of another dialect", llm.Request{Messages: []llm.Message{said(llm.RoleUser, llm.Opaque{Dialect: "other", Kind: "x"})}}},
-		{"an opaque block of an assistant", llm.Request{Messages: []llm.Message{said(llm.RoleAssistant, llm.Opaque{Dialect: "other", Kind: "x"})}}},
 		{"sound by URL", llm.Request{Messages: []llm.Message{said(llm.RoleUser, llm.Audio{Source: llm.Source{URL: "https://x"}})}}},
 	}
 	for _, tt := range tests {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/rawjson"
 )
@@ -59,8 +60,10 @@ func (r *reading) user(m message, path string) llm.Message {
 }
 
 func (r *reading) assistant(m message, path string) llm.Message {
+	r.note("messages.annotations", m.Annotations)
+	r.note("messages.audio", m.Audio)
 	blocks := append(thoughts(m), r.content(m.Content, path+".content")...)
-	if refusal := new(joiner).add(m.Refusal); refusal != "" {
+	if refusal := new(dialect.Joiner).Add(m.Refusal); refusal != "" {
 		blocks = append(blocks, llm.Text{Text: refusal, Refusal: true})
 	}
 	calls := m.ToolCalls
@@ -73,16 +76,27 @@ func (r *reading) assistant(m message, path string) llm.Message {
 	return llm.Message{Role: llm.RoleAssistant, Name: m.Name, Content: blocks}
 }
 
+// note says that a message has a field that the canonical form has no word for.
+func (r *reading) note(field string, value json.RawMessage) {
+	if rawjson.IsNull(value) || string(value) == "[]" {
+		return
+	}
+	if r.out.Extra == nil {
+		r.out.Extra = map[string]json.RawMessage{}
+	}
+	r.out.Extra[field] = value
+}
+
 func (r *reading) call(c toolCall, path string) llm.Block {
-	if c.Custom != nil && c.Custom.Name != "" { // its input is plain text
-		args := append(append([]byte(`{"input":`), rawjson.String(c.Custom.Input)...), '}')
-		return llm.ToolCall{ID: c.ID, Name: c.Custom.Name, Arguments: string(args)}
+	if c.Custom != nil && c.Custom.Name != "" {
+		input := new(dialect.Joiner).Add(c.Custom.Input)
+		return llm.ToolCall{ID: c.ID, Name: c.Custom.Name, Arguments: dialect.FreeFormArguments(input)}
 	}
 	f := cmp.Or(c.Function, &functionCall{})
 	if f.Name == "" {
 		r.missing(path + ".function")
 	}
-	args := new(joiner).arguments(f.Arguments)
+	args := arguments(new(dialect.Joiner), f.Arguments)
 	if !strings.HasPrefix(strings.TrimLeft(args, " \t\r\n"), "{") && json.Valid([]byte(args)) {
 		r.invalid(path+".function.arguments", "tool call arguments must be a JSON object")
 	}
@@ -149,7 +163,7 @@ func (r *reading) content(raw json.RawMessage, path string) (all llm.Blocks) {
 
 func (r *reading) part(raw json.RawMessage, path string) llm.Block {
 	if raw[0] == '"' {
-		return llm.Text{Text: new(joiner).add(raw)}
+		return llm.Text{Text: new(dialect.Joiner).Add(raw)}
 	}
 	var p part
 	if json.Unmarshal(raw, &p) != nil || p.Type == "" {

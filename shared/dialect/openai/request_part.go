@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 
+	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/llm"
 )
 
@@ -32,7 +33,7 @@ func (r *reading) audio(p part, path string) llm.Block {
 		source = r.url(in.Data, path+".input_audio.data")
 	}
 	var ok bool
-	if source.Data, ok = standardBase64(source.Data); !ok || source.Data == "" {
+	if source.Data, ok = dialect.Base64(source.Data); !ok || source.Data == "" {
 		r.invalid(path+".input_audio.data", "Invalid value for '%s.input_audio.data': expected base64.", path)
 	}
 	if source.MediaType == "" && in.Format != "" {
@@ -54,50 +55,19 @@ func (r *reading) file(p part, path string) llm.Block {
 	return out
 }
 
-// url splits a data URL into its media type and its bytes; any other URL stays
-// as it is.
 func (r *reading) url(url, path string) llm.Source {
-	scheme, rest, _ := strings.Cut(url, ":")
-	if !strings.EqualFold(scheme, "data") {
-		return llm.Source{URL: url}
-	}
-	kind, data, _ := strings.Cut(rest, ",")
-	media, params, _ := strings.Cut(kind, ";")
-	data, ok := standardBase64(data)
-	if !ok || data == "" || !strings.HasSuffix(";"+params, ";base64") {
+	source, ok := dialect.Source(url)
+	if !ok {
 		r.invalid(path, "Invalid value for '%s': expected a base64-encoded data URL.", path)
 	}
-	return llm.Source{MediaType: strings.ToLower(media), Data: data}
-}
-
-var urlSafe = strings.NewReplacer("-", "+", "_", "/", "\n", "", "\r", "")
-
-// standardBase64 brings base64 of any alphabet into the standard form with
-// padding; it reports whether it is base64 at all.
-func standardBase64(s string) (string, bool) {
-	if strings.ContainsAny(s, "-_\r\n") {
-		s = urlSafe.Replace(s)
-	}
-	bare := strings.TrimRight(s, "=")
-	for _, c := range []byte(bare) {
-		if !('A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '+' || c == '/') {
-			return "", false
-		}
-	}
-	if len(bare)%4 == 1 {
-		return "", false
-	}
-	if pad := (4 - len(bare)%4) % 4; len(s) != len(bare)+pad {
-		s = bare + "=="[:pad]
-	}
-	return s, true
+	return source
 }
 
 // inner returns the text of a string or of a list of parts.
 func inner(raw json.RawMessage) string {
 	var parts []part
 	if json.Unmarshal(raw, &parts) != nil {
-		return new(joiner).add(raw)
+		return new(dialect.Joiner).Add(raw)
 	}
 	var all strings.Builder
 	for _, p := range parts {

@@ -40,8 +40,12 @@ func TestDecodeReads(t *testing.T) {
 			`"functions":[{"name":"f","parameters":{"b":1,"a":2}}],"function_call":{"name":"f"},"messages":[{"role":"assistant","content":null,"function_call":{"name":"f","arguments":"{}"}}]`,
 			`{"model":"m","messages":[{"role":"assistant","content":[{"tool_call":{"name":"f","arguments":"{}"}}]}],"tools":[{"name":"f","parameters":{"b":1,"a":2}}],"tool_choice":{"mode":"required","only":["f"],"serial":true}}`},
 		{"tools, and leaves those it does not know to the provider",
-			`"tools":[{"type":"function","function":{"name":"f","description":"d","strict":true}},{"type":"custom","custom":{"name":"x"}}],"tool_choice":"required","parallel_tool_calls":false,"messages":[` + user + `]`,
-			`{"model":"m","messages":[{"role":"user","content":[{"text":{"text":"Hi"}}]}],"tools":[{"name":"f","description":"d","strict":true},{"name":"custom","provider":{"dialect":"openai","kind":"custom","json":{"type":"custom","custom":{"name":"x"}}}}],"tool_choice":{"mode":"required","serial":true}}`},
+			`"tools":[{"type":"function","function":{"name":"f","description":"d","strict":true}},{"type":"other","other":{"name":"x"}}],"tool_choice":"required","parallel_tool_calls":false,"messages":[` + user + `]`,
+			`{"model":"m","messages":[{"role":"user","content":[{"text":{"text":"Hi"}}]}],"tools":[{"name":"f","description":"d","strict":true},{"name":"other","provider":{"dialect":"openai","kind":"other","json":{"type":"other","other":{"name":"x"}}}}],"tool_choice":{"mode":"required","serial":true}}`},
+		{"a switch for thinking", `"thinking":{"type":"disabled"},"messages":[` + user + `]`,
+			`{"model":"m","messages":[{"role":"user","content":[{"text":{"text":"Hi"}}]}],"reasoning":{"effort":"none"}}`},
+		{"another switch", `"thinking":{"type":"enabled"},"messages":[` + user + `]`,
+			`{"model":"m","messages":[{"role":"user","content":[{"text":{"text":"Hi"}}]}],"extra":{"thinking":{"type":"enabled"}}}`},
 		{"a choice of allowed tools",
 			`"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"type":"function","function":{"name":"f"}}]}},"messages":[` + user + `]`,
 			`{"model":"m","messages":[{"role":"user","content":[{"text":{"text":"Hi"}}]}],"tool_choice":{"mode":"auto","only":["f"]}}`},
@@ -89,6 +93,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"arguments that are no object", `{"model":"m","messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":"[1]"}}]}]}`, "messages[0].tool_calls[0].function.arguments", "tool call arguments must be a JSON object"},
 		{"a result of nothing", `{"model":"m","messages":[{"role":"tool","content":"x"}]}`, "messages[0].tool_call_id", "Missing required parameter"},
 		{"a tool without a name", `{"model":"m","messages":[` + user + `],"tools":[{"type":"function"}]}`, "tools[0].function.name", "Missing required parameter"},
+		{"a free-form tool without a name", `{"model":"m","messages":[` + user + `],"tools":[{"type":"custom"}]}`, "tools[0].custom.name", "Missing required parameter"},
 		{"an unknown choice", `{"model":"m","messages":[` + user + `],"tool_choice":"some"}`, "tool_choice", "Invalid value"},
 		{"an unknown format", `{"model":"m","messages":[` + user + `],"response_format":{"type":"xml"}}`, "response_format.type", "Invalid value: 'xml'."},
 		{"a stop that is no text", `{"model":"m","messages":[` + user + `],"stop":[1]}`, "stop", "Invalid type"},
@@ -137,24 +142,16 @@ func TestRoutes(t *testing.T) {
 		{Path: "/v1/chat/completions", Operation: "chat/completions"},
 		{Path: "/v1/completions", Operation: "completions"},
 		{Path: "/v1/embeddings", Operation: "embeddings", Task: llm.TaskEmbed},
+		{Path: "/v1/audio/transcriptions", Operation: "audio/transcriptions", Task: llm.TaskMedia, Media: "audio transcription", Header: "Content-Type"},
+		{Path: "/v1/audio/translations", Operation: "audio/translations", Task: llm.TaskMedia, Media: "audio translation", Header: "Content-Type"},
+		{Path: "/v1/audio/speech", Operation: "audio/speech", Task: llm.TaskMedia, Media: "speech generation"},
+		{Path: "/v1/images/generations", Operation: "images/generations", Task: llm.TaskMedia, Media: "image generation"},
+		{Path: "/v1/images/edits", Operation: "images/edits", Task: llm.TaskMedia, Media: "image editing", Header: "Content-Type"},
 	}
 	if got := (Server{}).Routes(); !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	if got := (Server{}).Name() + (Client{}).Name(); got != "openaiopenai" {
 		t.Errorf("got names %s, want openai on either side", got)
-	}
-}
-
-func TestBase64IsBroughtIntoTheStandardForm(t *testing.T) {
-	for in, want := range map[string]string{"aGk": "aGk=", "aGk=": "aGk=", "_-8": "/+8=", "aG\nk=": "aGk=", "aGkx": "aGkx"} {
-		if got, ok := standardBase64(in); !ok || got != want {
-			t.Errorf("%q: got %q, %v, want %q", in, got, ok, want)
-		}
-	}
-	for _, in := range []string{"a", "a b=", "é"} {
-		if got, ok := standardBase64(in); ok {
-			t.Errorf("%q: got %q, want it refused", in, got)
-		}
 	}
 }

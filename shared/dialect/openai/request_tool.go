@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/rawjson"
 )
@@ -35,21 +36,30 @@ func (r *reading) tools() {
 	}
 }
 
-// tool keeps any tool that is not a function for its provider to run.
+// tool keeps any tool that is not for the client to run for its provider.
 func (r *reading) tool(raw json.RawMessage, path string) llm.Tool {
 	var t tool
 	if json.Unmarshal(raw, &t) != nil || t.Type == "" {
 		r.missing(path + ".type")
 	}
-	if t.Type != "function" {
+	switch t.Type {
+	case "function":
+		f := cmp.Or(t.Function, &function{})
+		if f.Name == "" {
+			r.missing(path + ".function.name")
+		}
+		return f.tool()
+	case "custom":
+		c := cmp.Or(t.Custom, &customTool{})
+		if c.Name == "" {
+			r.missing(path + ".custom.name")
+		}
+		r.custom = append(r.custom, c.Name)
+		return dialect.FreeForm(c.Name, c.Description, c.Format.Grammar.Syntax, c.Format.Grammar.Definition)
+	default:
 		own := &llm.Opaque{Dialect: name, Kind: t.Type, JSON: slices.Clone(raw)}
 		return llm.Tool{Name: t.Type, Provider: own}
 	}
-	f := cmp.Or(t.Function, &function{})
-	if f.Name == "" {
-		r.missing(path + ".function.name")
-	}
-	return f.tool()
 }
 
 func (f function) tool() llm.Tool {
@@ -70,7 +80,7 @@ func (r *reading) legacyChoice() {
 		return
 	}
 	var ok bool
-	if choice.Mode, ok = modes[new(joiner).add(r.FunctionCall)]; !ok {
+	if choice.Mode, ok = modes[new(dialect.Joiner).Add(r.FunctionCall)]; !ok {
 		r.invalid("function_call", "Invalid value for 'function_call'.")
 	}
 }
@@ -105,7 +115,7 @@ func (r *reading) choice() *llm.ToolChoice {
 		return nil
 	}
 	if raw[0] == '"' {
-		mode, ok := modes[new(joiner).add(raw)]
+		mode, ok := modes[new(dialect.Joiner).Add(raw)]
 		if !ok {
 			r.invalid("tool_choice", "Invalid value: %s. Supported values are: 'none', 'auto', and 'required'.", raw)
 		}

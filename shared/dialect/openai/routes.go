@@ -1,6 +1,8 @@
 // Package openai is the dialect of the OpenAI API: chat completions, and the
 // completions and embeddings beside them, as clients speak them to allama and
-// as OpenAI and its many compatible servers speak them to us. It does no I/O.
+// as OpenAI and its many compatible servers speak them to us. Calls for sounds,
+// pictures and transcripts it only knows well enough to pass them on. It does
+// no I/O.
 package openai
 
 import (
@@ -22,16 +24,21 @@ type Server struct{}
 type Client struct {
 	MaxTokensField  string // max_tokens or max_completion_tokens; default max_tokens
 	UserField       string // user or safety_identifier; default user
-	ReasoningField  string // of an assistant's thoughts in the history: reasoning_content, reasoning or none; default reasoning_content
+	ReasoningField  string // of an assistant's thoughts in the history: reasoning_content, reasoning, reasoning_details or none; default reasoning_content
 	DeveloperRole   bool   // instructions have the role developer, not system
 	NoStreamOptions bool   // the upstream refuses stream_options; streams may then have no usage
 	NoSchemas       bool   // the upstream knows no json_schema, only json_object
+	PackedVectors   bool   // the upstream knows embeddings in base64
+	ThinkingSwitch  bool   // no thinking at all is thinking: {"type":"disabled"}, not an effort
+	NoTools         bool   // the upstream knows no tools
+	ToolChoice      string // the most that tool_choice can say: a word, a function or allowed_tools; default allowed_tools
 
 	// Adapts says that calls in the dialect, too, are made to fit: see
 	// [Client.Adapt]. Where the upstream is OpenAI's own, its clients are to be
 	// told what it says.
 	Adapts bool
 
+	Efforts  []Efforts // the first that are of a model count; of others all are taken
 	Samplers []string  // those of top_k, min_p, repetition_penalty and repeat_penalty that the upstream takes
 	Refused  []Refusal // the first that is about a model counts
 }
@@ -49,11 +56,11 @@ func (Client) Name() string { return name }
 
 // Routes lists the calls that clients can make.
 func (Server) Routes() []dialect.Route {
-	return []dialect.Route{
+	return append([]dialect.Route{
 		{Path: "/v1/" + chatCompletions, Operation: chatCompletions},
 		{Path: "/v1/" + completions, Operation: completions},
 		{Path: "/v1/" + embeddings, Operation: embeddings, Task: llm.TaskEmbed},
-	}
+	}, media...)
 }
 
 // Decode reads the body of a call. Besides the errors of [dialect.Server], it
@@ -72,8 +79,11 @@ func (Server) Decode(operation string, body []byte) (*dialect.Call, error) {
 
 // Framing is that of server-sent events; embeddings have none.
 func (Server) Framing(operation string) dialect.Framing {
-	if operation == embeddings {
+	switch {
+	case operation == embeddings:
 		return dialect.Framing{}
+	case isMedia(operation):
+		return mediaFraming
 	}
 	return dialect.Framing{
 		ContentType: "text/event-stream",
@@ -83,13 +93,21 @@ func (Server) Framing(operation string) dialect.Framing {
 }
 
 // Decoder reads a streamed answer.
-func (Client) Decoder(string) dialect.Decoder { return &chatDecoder{} }
+func (Client) Decoder(operation string) dialect.Decoder {
+	if isMedia(operation) {
+		return &mediaDecoder{}
+	}
+	return &chatDecoder{}
+}
 
-// Whole reads an answer that is not streamed. Of embeddings it reads the usage
-// only.
+// Whole reads an answer that is not streamed. Of embeddings, pictures and
+// transcripts it reads the usage only.
 func (Client) Whole(operation string, body []byte) (*llm.Response, error) {
-	if operation == embeddings {
+	switch {
+	case operation == embeddings:
 		return wholeEmbedding(body)
+	case isMedia(operation):
+		return wholeMedia(body)
 	}
 	return wholeChat(body)
 }

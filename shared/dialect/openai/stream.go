@@ -151,6 +151,7 @@ var faults = map[string]llm.Code{
 func (d *chatDecoder) say(m *message, probs *logprobs) {
 	d.blocks.think(m)
 	d.content(m.Content, probs.canonical(false))
+	d.blocks.cite(m.Annotations)
 	d.blocks.text(llm.Text{Refusal: true}, m.Refusal, probs.canonical(true))
 	for _, c := range m.ToolCalls {
 		d.blocks.call(c)

@@ -5,8 +5,10 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/llm"
@@ -15,9 +17,10 @@ import (
 
 // A chatAnswer is what a request says about the form of its answer.
 type chatAnswer struct {
-	model  string // as the client calls it
-	usage  bool   // at the end of a stream
-	legacy bool   // a function_call in place of tool calls
+	model  string   // as the client calls it
+	usage  bool     // at the end of a stream
+	legacy bool     // a function_call in place of tool calls
+	custom []string // the tools whose input is a text
 }
 
 // A chatEncoder writes a chat completion. Only the chatAnswer need be set.
@@ -28,9 +31,13 @@ type chatEncoder struct {
 	head     []byte // of every chunk
 	named    bool   // the role was said
 	open     llm.Block
-	argued   bool // the open call has arguments
+	argued   bool                   // the open call has arguments
+	input    *dialect.FreeFormInput // of the open call; nil: it has arguments
 	calls    int
 	thoughts int // signed or encrypted
+	cites    []llm.Citation
+	place    int // of the open text: the characters before it
+	said     int // characters of texts so far
 	before   *llm.Usage
 }
 
@@ -39,12 +46,13 @@ func (e *chatEncoder) Restart() dialect.Encoder { return &chatEncoder{chatAnswer
 
 // A delta is what a chunk adds to the message.
 type delta struct {
-	Content          string        `json:"content,omitempty"`
-	Refusal          string        `json:"refusal,omitempty"`
-	ReasoningContent string        `json:"reasoning_content,omitempty"`
-	ReasoningDetails []detail      `json:"reasoning_details,omitempty"`
-	ToolCalls        []toolCall    `json:"tool_calls,omitempty"`
-	FunctionCall     *functionCall `json:"function_call,omitempty"`
+	Content          string            `json:"content,omitempty"`
+	Refusal          string            `json:"refusal,omitempty"`
+	ReasoningContent string            `json:"reasoning_content,omitempty"`
+	ReasoningDetails []detail          `json:"reasoning_details,omitempty"`
+	ToolCalls        []toolCall        `json:"tool_calls,omitempty"`
+	FunctionCall     *functionCall     `json:"function_call,omitempty"`
+	Annotations      []json.RawMessage `json:"annotations,omitempty"`
 }
 
 type chunkChoice struct {
@@ -91,7 +99,7 @@ func named(id string, created time.Time) (string, int64) {
 }
 
 func (e *chatEncoder) begin(b llm.Block) {
-	e.open, e.argued = b, false
+	e.open, e.argued, e.place = b, false, e.said
 	_, text := b.(llm.Text)
 	e.role(text)
 	switch b := b.(type) {
@@ -100,9 +108,7 @@ func (e *chatEncoder) begin(b llm.Block) {
 		e.delta(delta{ReasoningDetails: []detail{encrypted(b.Data, e.thoughts-1)}})
 	case llm.ToolCall:
 		e.calls++
-		call := wireCall(llm.ToolCall{ID: b.ID, Name: b.Name})
-		call.Function.Arguments = rawjson.String("")
-		e.call(call)
+		e.call(e.opened(b))
 	}
 }
 
@@ -121,12 +127,19 @@ func (e *chatEncoder) role(text bool) {
 }
 
 func (e *chatEncoder) say(d llm.Delta) {
+	if d.Citation != nil {
+		e.cites = append(e.cites, *d.Citation)
+	}
 	if d.Text == "" && len(d.Logprobs) == 0 {
 		return
 	}
 	probs := wireLogprobs(d.Logprobs)
 	switch b := e.open.(type) {
 	case llm.ToolCall:
+		if e.input != nil {
+			e.put(e.input.Add(d.Text))
+			return
+		}
 		e.argued = e.argued || strings.TrimSpace(d.Text) != ""
 		e.argue(d.Text)
 	case llm.Thinking:
@@ -135,6 +148,8 @@ func (e *chatEncoder) say(d llm.Delta) {
 		c := chunkChoice{Delta: delta{Content: d.Text}, Logprobs: &logprobs{Content: probs}}
 		if b.Refusal {
 			c = chunkChoice{Delta: delta{Refusal: d.Text}, Logprobs: &logprobs{Refusal: probs}}
+		} else {
+			e.said += utf8.RuneCountInString(d.Text)
 		}
 		if probs == nil {
 			c.Logprobs = nil
@@ -146,7 +161,9 @@ func (e *chatEncoder) say(d llm.Delta) {
 func (e *chatEncoder) end(end llm.BlockEnd) {
 	switch e.open.(type) {
 	case llm.ToolCall:
-		if !e.argued {
+		if e.input != nil {
+			e.put(e.input.Rest())
+		} else if !e.argued {
 			e.argue("{}")
 		}
 	case llm.Thinking:
@@ -155,7 +172,10 @@ func (e *chatEncoder) end(end llm.BlockEnd) {
 			e.delta(delta{ReasoningDetails: []detail{signed(end.Signature, e.thoughts-1)}})
 		}
 	}
-	e.open = nil
+	if list := wireCitations(e.cites, e.place, e.said); len(list) > 0 { // now that the text is complete
+		e.delta(delta{Annotations: list})
+	}
+	e.open, e.cites = nil, nil
 }
 
 func (e *chatEncoder) argue(text string) {
@@ -218,18 +238,38 @@ func (e *chatEncoder) json(v any) {
 	e.out, e.err = append(e.out, text...), cmp.Or(e.err, err)
 }
 
+// opened is a call without its arguments.
+func (e *chatEncoder) opened(b llm.ToolCall) toolCall {
+	call := e.wireCall(llm.ToolCall{ID: b.ID, Name: b.Name})
+	if e.input = nil; call.Custom != nil {
+		e.input, call.Custom.Input = new(dialect.FreeFormInput), rawjson.String("")
+	} else {
+		call.Function.Arguments = rawjson.String("")
+	}
+	return call
+}
+
+// put writes a piece of the input of the open call.
+func (e *chatEncoder) put(text string) {
+	if text != "" {
+		e.call(toolCall{Custom: &customCall{Input: rawjson.String(text)}})
+	}
+}
+
+// wireCall writes a call as the client knows the tool.
+func (a *chatAnswer) wireCall(c llm.ToolCall) toolCall {
+	call := wireCall(c)
+	if slices.Contains(a.custom, c.Name) {
+		call.Type, call.Function = "custom", nil
+		call.Custom = &customCall{Name: c.Name, Input: rawjson.String(dialect.FreeFormText(c.Arguments))}
+	}
+	return call
+}
+
 func wireCall(c llm.ToolCall) toolCall {
 	return toolCall{
 		ID:       cmp.Or(c.ID, "call_"+rand.Text()),
 		Type:     "function",
 		Function: &functionCall{Name: c.Name, Arguments: rawjson.String(cmp.Or(c.Arguments, "{}"))},
 	}
-}
-
-func signed(signature string, index int) detail {
-	return detail{Type: "reasoning.text", Signature: signature, Index: number(index)}
-}
-
-func encrypted(data string, index int) detail {
-	return detail{Type: "reasoning.encrypted", Data: data, Index: number(index)}
 }

@@ -128,19 +128,6 @@ func TestDecoderDoesNotHoldBackTheOpenCall(t *testing.T) {
 	}
 }
 
-func TestJoinerKeepsWhatIsNoBeginningOfARune(t *testing.T) {
-	for _, piece := range []string{`"a"`, `"\\ud83c"`, `"\ud83d\ude00"`, `"é"`, `""`, `null`, `{}`, `5`} {
-		var j joiner
-		j.add([]byte(piece))
-		if rest := j.rest(); rest != "" {
-			t.Errorf("%s: got %q held back, want nothing", piece, rest)
-		}
-	}
-	if got := new(joiner).add([]byte(`"\\ud83c"`)); got != `\ud83c` {
-		t.Errorf("got %q, want the escaped text", got)
-	}
-}
-
 func TestEncoderWritesChunks(t *testing.T) {
 	const head = `data: {"id":"chatcmpl-a1","object":"chat.completion.chunk","created":1700000000,"model":"alias","choices":[`
 	usage := &llm.Usage{Input: 7, CacheRead: 4, Output: 9}

@@ -44,6 +44,7 @@ type shape struct {
 	ResponseFormat      *responseFormat `json:"response_format,omitempty"`
 	ReasoningEffort     string          `json:"reasoning_effort,omitempty"`
 	Reasoning           *reasoning      `json:"reasoning,omitempty"` // OpenRouter
+	Thinking            json.RawMessage `json:"thinking,omitempty"`  // DeepSeek
 	Logprobs            bool            `json:"logprobs,omitempty"`
 	TopLogprobs         int             `json:"top_logprobs,omitempty"`
 	N                   int             `json:"n,omitempty"`
@@ -84,8 +85,21 @@ type reasoning struct {
 }
 
 type tool struct {
-	Type     string    `json:"type"`
-	Function *function `json:"function,omitempty"`
+	Type     string      `json:"type"`
+	Function *function   `json:"function,omitempty"`
+	Custom   *customTool `json:"custom,omitempty"`
+}
+
+// A customTool is one whose input is a text of any form.
+type customTool struct {
+	Name        string `json:"name"`
+	Description string `json:"description"`
+	Format      struct {
+		Grammar struct {
+			Syntax     string `json:"syntax"`
+			Definition string `json:"definition"`
+		} `json:"grammar"`
+	} `json:"format"`
 }
 
 type function struct {
@@ -106,17 +120,9 @@ type message struct {
 	ReasoningDetails []detail        `json:"reasoning_details,omitempty"`
 	ToolCalls        []toolCall      `json:"tool_calls,omitempty"`
 	FunctionCall     *functionCall   `json:"function_call,omitempty"`
+	Annotations      json.RawMessage `json:"annotations,omitempty"` // citations
+	Audio            json.RawMessage `json:"audio,omitempty"`
 	ToolCallID       string          `json:"tool_call_id,omitempty"`
-}
-
-// A detail is OpenRouter's way to hand out thoughts that can be handed back.
-type detail struct {
-	Type      string          `json:"type"`
-	Text      json.RawMessage `json:"text,omitempty"`
-	Summary   json.RawMessage `json:"summary,omitempty"`
-	Signature string          `json:"signature,omitempty"`
-	Data      string          `json:"data,omitempty"`
-	Index     number          `json:"index"`
 }
 
 type toolCall struct {
@@ -128,8 +134,8 @@ type toolCall struct {
 }
 
 type customCall struct {
-	Name  string `json:"name"`
-	Input string `json:"input"`
+	Name  string          `json:"name,omitempty"`
+	Input json.RawMessage `json:"input"` // a string
 }
 
 type functionCall struct {

@@ -15,6 +15,10 @@ type answer struct {
 	echo      []byte // the fields of the response object that only repeat the request
 	names     toolNames
 	encrypted bool // thoughts carry encrypted_content
+
+	// When the first answer to the call began, where the upstream does not
+	// say, and when it was complete. Whoever starts over says the same.
+	began, ended func() time.Time
 }
 
 // echoed are the fields of the response object that repeat the request, with
@@ -129,7 +133,7 @@ func (e *encoder) finished(f llm.Finish) response {
 		r.Status, r.Incomplete = "incomplete", &incomplete{Reason: reason}
 		return r
 	}
-	r.CompletedAt = new(max(e.created, time.Now().Unix()))
+	r.CompletedAt = new(max(e.created, e.ended().Unix()))
 	return r
 }
 

@@ -129,20 +129,3 @@ func TestIDsAreMadeUpWhereThereAreNone(t *testing.T) {
 		}
 	}
 }
-
-func TestInputOfACustomToolIsFoundInWhatAModelWrites(t *testing.T) {
-	tests := []struct{ args, want string }{
-		{`{"input":"a\nb"}`, "a\nb"},
-		{`{"input":"a\nb`, "a\nb"}, // cut off
-		{`{"input":"a"`, "a"},
-		{`{"input":""}`, ""},
-		{"", ""},
-		{"*** Begin", "*** Begin"}, // against the schema
-		{`{"patch":"a"}`, `{"patch":"a"}`},
-	}
-	for _, tt := range tests {
-		if got := inputOf(tt.args); got != tt.want {
-			t.Errorf("inputOf(%q) = %q want %q", tt.args, got, tt.want)
-		}
-	}
-}

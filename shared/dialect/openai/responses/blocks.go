@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/llm"
 )
 
@@ -25,7 +26,8 @@ type blocks struct {
 type block struct {
 	start llm.Block // as in [llm.BlockStart]
 	held  []llm.Event
-	said  int // bytes
+	text  dialect.Joiner // of the pieces
+	said  int            // bytes
 	cites int
 	sign  string
 	begun bool
@@ -62,7 +64,7 @@ func (b *blocks) block(item, part int, start llm.Block) *block {
 func (b *blocks) name(to *block, it item) error {
 	c, ok := to.start.(llm.ToolCall)
 	if !ok {
-		return unreadable(errors.New("an item has changed its type"))
+		return dialect.Unreadable(errors.New("an item has changed its type"))
 	}
 	if to.begun || it.Name == "" {
 		return nil
@@ -77,10 +79,11 @@ func (b *blocks) name(to *block, it item) error {
 }
 
 // missing is what the whole text of a block has and its pieces have not: all,
-// for there is nothing in between.
+// for there is nothing in between but a rune that never came.
 func (c *block) missing(whole string) string {
+	rest := c.text.Rest()
 	if c.said > 0 {
-		return ""
+		return rest
 	}
 	return whole
 }
@@ -108,7 +111,7 @@ func (b *blocks) cite(to *block, raw json.RawMessage) {
 		return
 	}
 	to.cites++
-	b.put(to, llm.Delta{Citation: &llm.Citation{Dialect: name, JSON: slices.Clone(raw)}})
+	b.put(to, llm.Delta{Citation: readCitation(slices.Clone(raw))})
 }
 
 // done ends a block, of which the whole text is known now.
@@ -187,7 +190,7 @@ func (b *blocks) close() {
 func (b *blocks) closeAll() error {
 	for _, c := range b.all {
 		if !c.ready() {
-			return unreadable(errors.New("a call of a tool without a name"))
+			return dialect.Unreadable(errors.New("a call of a tool without a name"))
 		}
 	}
 	for _, next := range b.waiting {

@@ -35,8 +35,7 @@ type encoding struct {
 	out     request
 	items   []any
 	calls   dialect.CallIDs
-	waiting map[int]bool // the calls of the turn without a result
-	thought bool         // the conversation has encrypted thoughts
+	thought bool // the conversation has encrypted thoughts
 }
 
 func (e *encoding) unsupported(param, format string, args ...any) {
@@ -102,27 +101,17 @@ func (e *encoding) options() {
 	s, l := e.in.Sampling, e.in.Limits
 	e.out.Temperature, e.out.TopP = s.Temperature, s.TopP
 	e.out.MaxOutputTokens, e.out.Stream = l.MaxTokens, e.in.Stream
-	for _, lost := range []struct {
-		field string
-		given bool
-	}{
-		{"top_k", s.TopK != nil},
-		{"min_p", s.MinP != nil},
-		{"seed", s.Seed != nil},
-		{"frequency_penalty", s.FrequencyPenalty != nil},
-		{"presence_penalty", s.PresencePenalty != nil},
-		{"repeat_penalty", s.RepeatPenalty != nil},
-		{"stop", len(l.Stop) > 0},
-	} {
-		e.DropIf(lost.given, lost.field)
-	}
+	s.Temperature, s.TopP = nil, nil
+	e.Samplers(s)
+	e.DropIf(len(l.Stop) > 0, "stop")
 	if n := e.in.Logprobs; n != nil {
 		e.out.TopLogprobs, e.out.Include = n, append(e.out.Include, includeLogprobs)
 	}
+	user := dialect.ShortUser(e.in.User)
 	if e.client.UserField == "safety_identifier" {
-		e.out.SafetyIdentifier = e.in.User
+		e.out.SafetyIdentifier = user
 	} else {
-		e.out.User = e.in.User
+		e.out.User = user
 	}
 }
 

@@ -2,13 +2,11 @@ package responses
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
-	"maps"
 	"slices"
 	"strings"
 
+	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/rawjson"
 )
@@ -43,12 +41,11 @@ func (e *encoding) conversation() {
 
 // turn ends a turn, of which some calls may be left without a result.
 func (e *encoding) turn() {
-	for _, n := range slices.Sorted(maps.Keys(e.waiting)) {
+	for _, id := range e.calls.Open() {
 		e.items = append(e.items, item{
-			Type: "function_call_output", call: call{CallID: e.calls.Calls()[n], Output: rawjson.String("[no result]")},
+			Type: "function_call_output", call: call{CallID: id, Output: rawjson.String("[no result]")},
 		})
 	}
-	e.waiting = map[int]bool{}
 	e.calls.Turn()
 }
 
@@ -79,7 +76,6 @@ func (e *encoding) result(r llm.ToolResult) llm.Blocks {
 	if n < 0 {
 		return slices.Insert(content, 0, llm.Block(llm.Text{Text: "[tool result " + r.Name + "] "}))
 	}
-	delete(e.waiting, n)
 	out := item{Type: "function_call_output", call: call{CallID: e.calls.Calls()[n]}}
 	if onlyText(content) {
 		out.Output = rawjson.String(content.PlainText(""))
@@ -125,27 +121,19 @@ func (e *encoding) assistant(m llm.Message) {
 
 func (e *encoding) ask(b llm.ToolCall) {
 	id := e.calls.Call(b)
-	e.waiting[len(e.calls.Calls())-1] = true
 	args := cmp.Or(b.Arguments, "{}")
 	e.items = append(e.items, item{Type: "function_call", call: call{CallID: id, Name: b.Name, Arguments: &args}})
 }
 
-// shorten replaces an id of more than 64 characters, the API's limit, by one
-// made from it.
-func shorten(id string) string {
-	if len(id) <= 64 {
-		return id
-	}
-	sum := sha256.Sum256([]byte(id))
-	return "call_" + hex.EncodeToString(sum[:16])
-}
+// shorten keeps to the API's limit for ids, which is 64 characters.
+var shorten = dialect.ShortID(64)
 
 func (e *encoding) opaque(b llm.Opaque) {
 	if b.Dialect == name {
 		e.items = append(e.items, b.JSON)
 		return
 	}
-	e.Drop("messages." + b.Kind)
+	e.say("assistant", llm.Blocks{llm.Text{Text: e.Foreign(b)}})
 }
 
 // think gives a provider its own thoughts back. Those of others it would
@@ -162,7 +150,7 @@ func (e *encoding) think(said, signature string) {
 	case e.client.PlainReasoning && said != "":
 		out.Summary, out.Content = []part{}, e.JSON([]part{{Type: "reasoning_text", Text: &said}})
 	default:
-		e.Drop("reasoning")
+		e.Forget("reasoning")
 		return
 	}
 	e.items = append(e.items, out)

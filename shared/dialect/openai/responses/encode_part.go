@@ -14,6 +14,7 @@ func (e *encoding) parts(role string, blocks llm.Blocks) []any {
 	for _, b := range blocks {
 		switch b := b.(type) {
 		case llm.Text:
+			e.DropIf(len(b.Citations) > 0, "citations")
 			list = append(list, wireText(role, b))
 		case llm.Image:
 			list = append(list, e.image(b))

@@ -37,7 +37,7 @@ var refusals = map[llm.Code]refusal{
 	llm.CodeInvalid:       {400, "invalid_request_error", ""},
 	llm.CodeUnsupported:   {400, "invalid_request_error", "unsupported_parameter"},
 	llm.CodeUnauthorized:  {401, "authentication_error", "invalid_api_key"},
-	llm.CodeForbidden:     {403, "permission_error", "model_not_allowed"},
+	llm.CodeForbidden:     {403, "permission_error", ""},
 	llm.CodeModelNotFound: {404, "invalid_request_error", "model_not_found"},
 	llm.CodeNotFound:      {404, "invalid_request_error", "unknown_url"},
 	llm.CodeTooLarge:      {413, "invalid_request_error", ""},
@@ -72,6 +72,9 @@ func (Server) Refuse(e *llm.Error, _ string) (status int, body []byte) {
 	}
 	if param != "" {
 		out.Error.Param = &param
+	}
+	if e.Code == llm.CodeForbidden && param == "model" {
+		r.code = "model_not_allowed"
 	}
 	if r.code != "" {
 		out.Error.Code = &r.code
@@ -158,12 +161,7 @@ func (Client) Error(status int, body []byte) *llm.Error {
 var hidden = map[llm.Code]string{
 	llm.CodeUpstreamAuth:  "the provider refused the gateway's credentials",
 	llm.CodeUpstreamBill:  "the gateway's account at the provider is exhausted",
-	llm.CodeModelNotFound: "the provider no longer offers this model",
-}
-
-// unreadable is the error for an answer that does not follow the API.
-func unreadable(err error) *llm.Error {
-	return &llm.Error{Code: llm.CodeUpstream, Message: "the upstream's answer could not be read", Err: err}
+	llm.CodeModelNotFound: "the provider does not have this model",
 }
 
 func invalid(param, format string, args ...any) *llm.Error {

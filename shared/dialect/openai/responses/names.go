@@ -1,10 +1,9 @@
 package responses
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"regexp"
+	"strings"
 
+	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/llm"
 )
 
@@ -18,14 +17,18 @@ type wireName struct {
 // dialects must be able to say. The zero value is ready.
 type toolNames struct {
 	wire   map[string]wireName
-	dotted map[string]string // the canonical names of tools in namespaces, by how clients may write them
-	custom bool              // there is a tool whose input is a text
+	called map[[2]string]string // the canonical names, by namespace and name
+	dotted map[string]string    // those of tools in namespaces, by how clients may write them
+	custom bool                 // there is a tool whose input is a text
 }
 
 // maxName is the longest name of a tool that every provider takes.
 const maxName = 64
 
-var illegal = regexp.MustCompile(`[^a-zA-Z0-9_-]`)
+var _ dialect.ToolNamer = Client{}
+
+// MaxToolName implements [dialect.ToolNamer].
+func (Client) MaxToolName() int { return maxName }
 
 // qualified is the canonical name of a tool in a namespace. Between them stands
 // what is legal in a name, where clients have a dot.
@@ -33,23 +36,23 @@ func qualified(namespace, name string) string {
 	if namespace == "" {
 		return name
 	}
-	full := namespace + "." + name
-	legal := illegal.ReplaceAllString(namespace, "_") + "__" + illegal.ReplaceAllString(name, "_")
-	if len(legal) <= maxName {
-		return legal
-	}
-	sum := sha256.Sum256([]byte(full))
-	tail := "_" + hex.EncodeToString(sum[:6])
-	return legal[:maxName-len(tail)] + tail
+	return dialect.LegalToolName(namespace+"."+name, maxName)
 }
 
-// add returns the canonical name of a tool.
+// add returns the canonical name of a tool, which no other one has.
 func (n *toolNames) add(w wireName) string {
 	if n.wire == nil {
-		n.wire, n.dotted = map[string]wireName{}, map[string]string{}
+		n.wire, n.called, n.dotted = map[string]wireName{}, map[[2]string]string{}, map[string]string{}
 	}
-	name := qualified(w.namespace, w.name)
-	n.wire[name], n.custom = w, n.custom || w.custom
+	own := [2]string{w.namespace, w.name}
+	name, again := n.called[own]
+	if !again {
+		name = qualified(w.namespace, w.name)
+		for i := 1; n.wire[name].name != ""; i++ {
+			name = dialect.OtherToolName(strings.TrimPrefix(w.namespace+"."+w.name, "."), i, maxName)
+		}
+	}
+	n.wire[name], n.called[own], n.custom = w, name, n.custom || w.custom
 	if w.namespace != "" {
 		n.dotted[w.namespace+"."+w.name] = name
 	}
@@ -59,6 +62,9 @@ func (n *toolNames) add(w wireName) string {
 // canonical finds the name of a tool that is called, or is to be: with its
 // namespace, or with a dot behind that.
 func (n *toolNames) canonical(namespace, name string) string {
+	if known, ok := n.called[[2]string{namespace, name}]; ok {
+		return known
+	}
 	if dotted, ok := n.dotted[name]; ok && namespace == "" {
 		return dotted
 	}
@@ -77,7 +83,7 @@ func (n *toolNames) of(canonical string) wireName {
 // warnings say what is done in another way.
 func (n *toolNames) warnings() []llm.Warning {
 	if n.custom {
-		return []llm.Warning{{Policy: llm.Emulated, Field: "tools.custom"}}
+		return []llm.Warning{dialect.FreeFormWarning()}
 	}
 	return nil
 }

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"encoding/json"
 	"slices"
+	"sync"
+	"time"
 
 	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/llm"
@@ -35,6 +37,7 @@ func decode(body []byte) (*dialect.Call, error) {
 	a := answer{
 		model: d.in.Model, echo: echo(fields), names: d.names,
 		encrypted: slices.Contains(d.in.Include, includeEncrypted),
+		began:     sync.OnceValue(time.Now), ended: sync.OnceValue(time.Now),
 	}
 	return &dialect.Call{Request: &d.out, Encoder: &encoder{answer: a}, Warnings: d.names.warnings()}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/rawjson"
 )
@@ -101,11 +102,28 @@ func (d *decoding) message(it item, path string) error {
 	case role == llm.RoleSystem && len(d.out.Messages) == 0:
 		d.out.System = append(d.out.System, content...)
 	case role == llm.RoleAssistant:
+		if annotated(it.Content) {
+			d.note("input.annotations", json.RawMessage("true"))
+		}
 		d.assistant(content...)
 	default:
 		d.out.Messages = append(d.out.Messages, llm.Message{Role: role, Content: content})
 	}
 	return nil
+}
+
+// annotated reports whether a part of a content cites something.
+func annotated(content json.RawMessage) bool {
+	var parts []struct {
+		Annotations []json.RawMessage `json:"annotations"`
+	}
+	_ = json.Unmarshal(content, &parts) // what is no list of parts has none
+	for _, p := range parts {
+		if len(p.Annotations) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // assistant adds to the assistant's turn. Its thoughts, what it says and its
@@ -152,7 +170,7 @@ func (d *decoding) customCall(it item, path string) error {
 	if it.Name == "" {
 		return invalid(path+".name", "Missing required parameter: '%s.name'.", path)
 	}
-	args := `{"input":` + string(rawjson.String(text(it.Input))) + "}"
+	args := dialect.FreeFormArguments(text(it.Input))
 	d.assistant(llm.ToolCall{ID: it.CallID, Name: d.names.canonical(it.Namespace, it.Name), Arguments: args})
 	return nil
 }

@@ -1,11 +1,11 @@
 package responses
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"strings"
 
+	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/rawjson"
 )
@@ -91,29 +91,10 @@ func readFile(p part, path string) (llm.Block, error) {
 
 func isData(url string) bool { return len(url) >= 5 && strings.EqualFold(url[:5], "data:") }
 
-// readURL splits a data URL into its media type and its bytes; any other URL
-// stays as it is.
 func readURL(url, path string) (llm.Source, error) {
-	if !isData(url) {
-		return llm.Source{URL: url}, nil
-	}
-	kind, data, _ := strings.Cut(url[len("data:"):], ",")
-	media, params, _ := strings.Cut(kind, ";")
-	data, ok := standardBase64(data)
-	if !ok || data == "" || !strings.HasSuffix(";"+params, ";base64") {
+	source, ok := dialect.Source(url)
+	if !ok {
 		return llm.Source{}, invalid(path, "Invalid value for '%s': expected a base64-encoded data URL.", path)
 	}
-	return llm.Source{MediaType: strings.ToLower(media), Data: data}, nil
-}
-
-var urlSafe = strings.NewReplacer("-", "+", "_", "/", "\n", "", "\r", "")
-
-// standardBase64 brings base64 of any alphabet into the standard form with
-// padding; it reports whether it is base64 at all.
-func standardBase64(s string) (string, bool) {
-	bare := strings.TrimRight(urlSafe.Replace(s), "=")
-	if _, err := base64.RawStdEncoding.DecodeString(bare); err != nil {
-		return "", false
-	}
-	return bare + "=="[:(4-len(bare)%4)%4], true
+	return source, nil
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/rawjson"
 )
@@ -74,7 +75,7 @@ func TestRequestsAreRead(t *testing.T) {
 			`{"model":"m","tools":[{"type":"custom","name":"patch","description":"Patches.","format":{"type":"grammar","syntax":"lark","definition":"start: x"}}],"tool_choice":{"type":"custom","name":"patch"},
 			"input":[{"role":"user","content":"Hi"},{"type":"custom_tool_call","call_id":"c","name":"patch","input":"<a>"},{"type":"custom_tool_call_output","call_id":"c","output":"ok"}]}`,
 			`{"model":"m","messages":[{"role":"user","content":[{"text":{"text":"Hi"}}]},{"role":"assistant","content":[{"tool_call":{"id":"c","name":"patch","arguments":"{\"input\":\"<a>\"}"}}]},{"role":"user","content":[{"tool_result":{"call_id":"c","content":[{"text":{"text":"ok"}}]}}]}],` +
-				`"tools":[{"name":"patch","description":"Patches.\n\nThe input must follow this lark grammar:\nstart: x","parameters":` + freeForm + `}],"tool_choice":{"mode":"required","only":["patch"]}}`,
+				`"tools":[{"name":"patch","description":"Patches.\n\nThe input must follow this lark grammar:\nstart: x","parameters":{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],"additionalProperties":false}}],"tool_choice":{"mode":"required","only":["patch"]}}`,
 		},
 		{
 			"tools in a namespace, by their full names",
@@ -124,11 +125,48 @@ func TestEmulatedToolsAreListed(t *testing.T) {
 	}
 }
 
+// No two tools have the same name at the provider, and the one that is called is
+// the one that the client is told of.
+func TestNamesOfNamespacesAreNotThoseOfOtherTools(t *testing.T) {
+	call := decoded(t, `{"model":"m","tools":[{"type":"function","name":"a__b"},{"type":"namespace","name":"a","tools":[{"type":"function","name":"b"},{"type":"function","name":"b c"},{"type":"function","name":"b_c"}]}],
+		"tool_choice":{"type":"function","name":"b","namespace":"a"},"input":[{"type":"function_call","call_id":"c","name":"a__b","arguments":"{}"},{"type":"function_call","call_id":"d","name":"a.b","arguments":"{}"}]}`)
+	var names []string
+	for _, tool := range call.Request.Tools {
+		names = append(names, tool.Name)
+	}
+	if want := []string{"a__b", "a__b_6a36993ca67f", "a__b_c", "a__b_c_be6e6fc15927"}; !slices.Equal(names, want) {
+		t.Fatalf("the tools are %q, want %q", names, want)
+	}
+	if got := call.Request.ToolChoice.Only; !slices.Equal(got, names[1:2]) {
+		t.Errorf("the tool to be called is %q, want %q", got, names[1:2])
+	}
+	var called []string
+	for _, m := range call.Request.Messages {
+		for _, b := range m.Content {
+			if c, ok := b.(llm.ToolCall); ok {
+				called = append(called, c.Name)
+			}
+		}
+	}
+	if !slices.Equal(called, names[:2]) {
+		t.Errorf("called are %q, want %q", called, names[:2])
+	}
+	whole, err := call.Encoder.Whole(&llm.Response{Content: llm.Blocks{llm.ToolCall{ID: "c", Name: names[0]}, llm.ToolCall{ID: "d", Name: names[1]}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"call_id":"c","name":"a__b","arguments"`, `"call_id":"d","name":"b","namespace":"a"`} {
+		if !strings.Contains(string(whole), want) {
+			t.Errorf("the answer lacks %s: %s", want, whole)
+		}
+	}
+}
+
 func TestLongNamesOfNamespacesFitEveryProvider(t *testing.T) {
 	long := strings.Repeat("n", 60)
 	call := decoded(t, `{"model":"m","input":"Hi","tools":[{"type":"namespace","name":"`+long+`","tools":[{"type":"function","name":"find.one"},{"type":"function","name":"find_one"}]}]}`)
 	a, b := call.Request.Tools[0].Name, call.Request.Tools[1].Name
-	if len(a) > maxName || illegal.MatchString(a) || a == b {
+	if dialect.LegalToolName(a, maxName) != a || a == b {
 		t.Errorf("got %q and %q, want two legal names", a, b)
 	}
 	whole := written(t, call.Encoder, &llm.Response{Content: llm.Blocks{llm.ToolCall{ID: "c", Name: a}}, Finish: llm.Finish{Reason: llm.FinishToolCalls}}, false)

@@ -1,11 +1,12 @@
 package responses
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 
+	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/rawjson"
 )
@@ -48,10 +49,9 @@ func (d *decoding) tool(raw json.RawMessage, namespace, path string) error {
 		}
 		d.out.Tools = append(d.out.Tools, out)
 	case "custom":
-		d.out.Tools = append(d.out.Tools, llm.Tool{
-			Name:        d.names.add(wireName{namespace: namespace, name: t.Name, custom: true}),
-			Description: t.describe(), Parameters: json.RawMessage(freeForm),
-		})
+		format := cmp.Or(t.Format, &grammar{})
+		called := d.names.add(wireName{namespace: namespace, name: t.Name, custom: true})
+		d.out.Tools = append(d.out.Tools, dialect.FreeForm(called, t.Description, format.Syntax, format.Definition))
 	case "namespace":
 		for i, inner := range t.Tools {
 			if err := d.tool(inner, t.Name, fmt.Sprintf("%s.tools[%d]", path, i)); err != nil {
@@ -63,19 +63,6 @@ func (d *decoding) tool(raw json.RawMessage, namespace, path string) error {
 		d.out.Tools = append(d.out.Tools, llm.Tool{Name: t.Type, Provider: own})
 	}
 	return nil
-}
-
-// freeForm is the schema of a function that stands for a custom tool.
-const freeForm = `{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],"additionalProperties":false}`
-
-// describe is the description of a custom tool, with the grammar that the
-// function that stands for it cannot be held to.
-func (t *tool) describe() string {
-	if t.Format == nil || t.Format.Definition == "" {
-		return t.Description
-	}
-	grammar := fmt.Sprintf("The input must follow this %s grammar:\n%s", t.Format.Syntax, t.Format.Definition)
-	return strings.TrimPrefix(t.Description+"\n\n"+grammar, "\n\n")
 }
 
 var modes = map[string]llm.ToolMode{

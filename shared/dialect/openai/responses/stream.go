@@ -20,7 +20,7 @@ type frameData struct {
 	Output     int             `json:"output_index"`
 	Content    int             `json:"content_index"`
 	Summary    int             `json:"summary_index"`
-	Delta      string          `json:"delta"`
+	Delta      json.RawMessage `json:"delta"` // a string, or a part of one that makes no sense alone
 	Arguments  string          `json:"arguments"`
 	Item       json.RawMessage `json:"item"`
 	Part       part            `json:"part"`
@@ -81,7 +81,9 @@ func (d *decoder) Step(f frame.Frame) ([]llm.Event, error) {
 	case in.Type == "error", !known && !rawjson.IsNull(in.Error):
 		return nil, dialect.ReadComplaint(data).Error(0, hidden)
 	case err != nil && (known || in.Type == ""):
-		return nil, unreadable(err)
+		return nil, dialect.Unreadable(err)
+	case known && !rawjson.IsNull(in.Delta) && in.Delta[0] != '"':
+		return nil, dialect.Unreadable(errors.New("a piece of a text is no string"))
 	case !known:
 		return nil, nil
 	}
@@ -102,7 +104,7 @@ func (d *decoder) End() ([]llm.Event, error) {
 func (d *decoder) lifecycle(in *frameData) error {
 	var r responseData
 	if err := json.Unmarshal(in.Response, &r); err != nil {
-		return unreadable(err)
+		return dialect.Unreadable(err)
 	}
 	d.start(&r)
 	return nil
@@ -123,7 +125,7 @@ func (d *decoder) start(r *responseData) {
 func (d *decoder) terminal(in *frameData) error {
 	var r responseData
 	if err := json.Unmarshal(in.Response, &r); err != nil {
-		return unreadable(err)
+		return dialect.Unreadable(err)
 	}
 	if in.Type == "response.failed" {
 		r.Status = "failed"
@@ -186,10 +188,10 @@ func (d *decoder) finish(r *responseData) llm.Finish {
 func whole(body []byte) (*llm.Response, error) {
 	var r responseData
 	if err := json.Unmarshal(body, &r); err != nil && rawjson.Check(body) != nil {
-		return nil, unreadable(err)
+		return nil, dialect.Unreadable(err)
 	} else if err != nil || r.Output == nil {
 		if r.Status != "failed" && rawjson.IsNull(r.Error) {
-			return nil, unreadable(errors.Join(err, errors.New("no output")))
+			return nil, dialect.Unreadable(errors.Join(err, errors.New("no output")))
 		}
 		r.Status = "failed"
 	}
@@ -200,7 +202,7 @@ func whole(body []byte) (*llm.Response, error) {
 	var c llm.Collector
 	for _, e := range d.take() {
 		if err := c.Add(e); err != nil {
-			return nil, unreadable(err)
+			return nil, dialect.Unreadable(err)
 		}
 	}
 	return c.Response()

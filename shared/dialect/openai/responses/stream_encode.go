@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/llm"
@@ -103,7 +102,7 @@ func (e *encoder) begin(s llm.Start) {
 		e.id = "resp_" + cmp.Or(e.id, newID())
 	}
 	if s.Created.IsZero() {
-		s.Created = time.Now()
+		s.Created = e.began()
 	}
 	e.created = s.Created.Unix()
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 
+	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/rawjson"
 )
@@ -15,6 +16,7 @@ type messageItem struct {
 	parts   []part
 	refusal bool // the last part is one
 	said    strings.Builder
+	pages   []*llm.Page // cited in the last part by others
 }
 
 func (m *messageItem) takes(b llm.Block) bool {
@@ -56,16 +58,28 @@ func (m *messageItem) delta(e *encoder, d llm.Delta) {
 		m.part().Logprobs = append(m.part().Logprobs, probs...)
 		e.send("response.output_text.delta", event{place: m.place(e), piece: piece{Delta: &d.Text}, Logprobs: probs})
 	}
-	if c := d.Citation; c != nil && c.Dialect == name && json.Valid(c.JSON) {
-		at := m.place(e)
-		at.Annotation = new(len(m.part().Annotations))
-		m.part().Annotations = append(m.part().Annotations, c.JSON)
-		e.send("response.output_text.annotation.added", event{place: at, Annotation: c.JSON})
+	switch c := d.Citation; {
+	case c == nil:
+	case c.Dialect == name && json.Valid(c.JSON):
+		m.annotate(e, c.JSON)
+	case c.Page != nil:
+		m.pages = append(m.pages, c.Page)
 	}
+}
+
+func (m *messageItem) annotate(e *encoder, annotation json.RawMessage) {
+	at := m.place(e)
+	at.Annotation = new(len(m.part().Annotations))
+	m.part().Annotations = append(m.part().Annotations, annotation)
+	e.send("response.output_text.annotation.added", event{place: at, Annotation: annotation})
 }
 
 func (m *messageItem) end(e *encoder, _ string) {
 	p, said := m.part(), m.said.String()
+	for _, page := range m.pages { // the text of which is complete only now
+		m.annotate(e, must(wireCitation(page, said)))
+	}
+	m.pages = nil
 	if m.refusal {
 		p.Refusal = &said
 		e.send("response.refusal.done", event{place: m.place(e), piece: piece{Refusal: &said}})
@@ -179,7 +193,10 @@ func (c *callItem) done(_ *encoder, status string) any {
 
 // A customItem is a call of a tool whose input is a text. What stands for it
 // is a function with that text as its argument.
-type customItem struct{ callItem }
+type customItem struct {
+	callItem
+	input dialect.FreeFormInput
+}
 
 func (c *customItem) begin(e *encoder, b llm.Block) {
 	asked := b.(llm.ToolCall)
@@ -189,29 +206,19 @@ func (c *customItem) begin(e *encoder, b llm.Block) {
 	e.added(c.item)
 }
 
-// delta gathers: the text cannot be told from its JSON piece by piece.
-func (c *customItem) delta(_ *encoder, d llm.Delta) { c.args.WriteString(d.Text) }
+func (c *customItem) delta(e *encoder, d llm.Delta) { c.say(e, c.input.Add(d.Text)) }
 
-func (c *customItem) end(e *encoder, _ string) {
-	c.Input = new(inputOf(c.args.String()))
-	if *c.Input != "" {
-		e.send("response.custom_tool_call_input.delta", event{place: c.place(e), piece: piece{Delta: c.Input}})
+func (c *customItem) say(e *encoder, text string) {
+	if text != "" {
+		c.args.WriteString(text)
+		e.send("response.custom_tool_call_input.delta", event{place: c.place(e), piece: piece{Delta: &text}})
 	}
-	e.send("response.custom_tool_call_input.done", event{place: c.place(e), piece: piece{Input: c.Input}})
 }
 
-// inputOf is the text in the arguments of a call, which may be cut off. A model
-// that has not kept to the schema has perhaps written the text itself.
-func inputOf(args string) string {
-	var in struct {
-		Input *string `json:"input"`
-	}
-	for _, end := range []string{"", "}", `"}`} {
-		if json.Unmarshal([]byte(args+end), &in) == nil && in.Input != nil {
-			return *in.Input
-		}
-	}
-	return args
+func (c *customItem) end(e *encoder, _ string) {
+	c.say(e, c.input.Rest())
+	c.Input = new(c.args.String())
+	e.send("response.custom_tool_call_input.done", event{place: c.place(e), piece: piece{Input: c.Input}})
 }
 
 // A foreignItem is an item of this very dialect that has no word in the

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/frame"
 	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/rawjson"
@@ -20,13 +21,14 @@ func (d *decoder) textDelta(in *frameData) error {
 		_ = json.Unmarshal(in.Logprobs, &probs) // nobody's answer shall fail for them
 	}
 	b := d.block(in.Output, in.Content, llm.Text{})
-	d.say(b, llm.Delta{Text: in.Delta, Logprobs: canonicalLogprobs(probs)})
+	d.say(b, llm.Delta{Text: b.text.Add(in.Delta), Logprobs: canonicalLogprobs(probs)})
 	return nil
 }
 
 func (d *decoder) refusalDelta(in *frameData) error {
 	d.begun()
-	d.say(d.block(in.Output, in.Content, llm.Text{Refusal: true}), llm.Delta{Text: in.Delta})
+	b := d.block(in.Output, in.Content, llm.Text{Refusal: true})
+	d.say(b, llm.Delta{Text: b.text.Add(in.Delta)})
 	return nil
 }
 
@@ -48,20 +50,25 @@ func (d *decoder) think(in *frameData, kind string, number int) error {
 	if b.kind == "" {
 		b.kind, b.part = kind, number
 	}
-	if b.kind != kind || in.Delta == "" {
+	if b.kind != kind {
+		return nil
+	}
+	said := b.text.Add(in.Delta)
+	if said == "" {
 		return nil
 	}
 	if number != b.part && b.said > 0 {
-		in.Delta = "\n\n" + in.Delta
+		said = "\n\n" + said
 	}
 	b.part = number
-	d.say(b, llm.Delta{Text: in.Delta})
+	d.say(b, llm.Delta{Text: said})
 	return nil
 }
 
 func (d *decoder) argumentsDelta(in *frameData) error {
 	d.begun()
-	d.say(d.block(in.Output, 0, llm.ToolCall{}), llm.Delta{Text: in.Delta})
+	b := d.block(in.Output, 0, llm.ToolCall{})
+	d.say(b, llm.Delta{Text: b.text.Add(in.Delta)})
 	return nil
 }
 
@@ -100,7 +107,7 @@ func (d *decoder) whole(index int, raw json.RawMessage) error {
 	}
 	var it item
 	if err := json.Unmarshal(raw, &it); it.Type == "" || err != nil && slices.Contains(readable, it.Type) {
-		return unreadable(errors.Join(err, errors.New("no item")))
+		return dialect.Unreadable(errors.Join(err, errors.New("no item")))
 	}
 	if d.seen[index] {
 		return nil
@@ -130,7 +137,7 @@ var readable = []string{"message", "reasoning", "function_call"}
 func (d *decoder) message(index int, it item) error {
 	var parts []part
 	if !rawjson.IsNull(it.Content) && json.Unmarshal(it.Content, &parts) != nil {
-		return unreadable(errors.New("the content of a message is not a list of parts"))
+		return dialect.Unreadable(errors.New("the content of a message is not a list of parts"))
 	}
 	for i, p := range parts {
 		if err := d.content(index, i, p); err != nil {

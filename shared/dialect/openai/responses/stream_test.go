@@ -123,6 +123,16 @@ func TestOddStreamsAreRead(t *testing.T) {
 			`{"type":"response.content_part.done","output_index":0,"content_index":0,"part":{"type":"output_text","text":"a","annotations":[{"n":1},{"n":2}]}}`,
 			`{"type":"response.output_item.done","output_index":0,"item":{"type":"message","content":[{"type":"output_text","text":"a","annotations":[{"n":1},{"n":2}]}]}}`, completedLine,
 		}, `start(r m) text("a"""{"n":1}""{"n":2}) finish(stop completed)`},
+		{"runes that are cut between pieces", []string{
+			createdLine, `{"type":"response.reasoning_summary_text.delta","output_index":0,"summary_index":0,"delta":"\ud83d"}`,
+			`{"type":"response.reasoning_summary_text.delta","output_index":0,"summary_index":0,"delta":"\ude00"}`,
+			`{"type":"response.output_text.delta","output_index":1,"content_index":0,"delta":"a\ud83d"}`,
+			`{"type":"response.output_text.delta","output_index":1,"content_index":0,"delta":"\ude00b\ud83d"}`,
+			`{"type":"response.output_item.done","output_index":1,"item":{"type":"message","content":[{"type":"output_text","text":"a😀b\ufffd"}]}}`,
+			`{"type":"response.output_item.added","output_index":2,"item":{"type":"function_call","call_id":"c","name":"f"}}`,
+			`{"type":"response.function_call_arguments.delta","output_index":2,"delta":"{\"a\":\"\ud83d"}`,
+			`{"type":"response.function_call_arguments.delta","output_index":2,"delta":"\ude00\"}"}`, completedLine,
+		}, `start(r m) thinking("😀") text("a""😀b""�") call:c:f("{\"a\":\"""😀\"}") finish(tool_calls completed)`},
 		{"a custom tool's call", []string{
 			createdLine, `{"type":"response.output_item.added","output_index":0,"item":{"type":"custom_tool_call","name":"f","input":""}}`,
 			`{"type":"response.custom_tool_call_input.delta","output_index":0,"delta":"a"}`,

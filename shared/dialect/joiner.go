@@ -1,23 +1,22 @@
-package openai
+package dialect
 
 import (
 	"bytes"
 	"encoding/json"
 	"slices"
 	"unicode/utf8"
-
-	"github.com/offbeat-studio/allama/shared/rawjson"
 )
 
-// A joiner reads a text that arrives as JSON strings, piece by piece. Some
+// A Joiner reads a text that arrives as JSON strings, piece by piece. Some
 // servers cut inside a rune, or between escaped surrogates: what a rune lacks
-// is kept until the next string brings the rest. The zero value is ready.
-type joiner struct {
+// is kept until the next string brings the rest. The zero value is ready; it is
+// not safe for concurrent use.
+type Joiner struct {
 	tail []byte // as it stands in JSON
 }
 
-// add returns what the next string says; nothing when raw is no string.
-func (j *joiner) add(raw json.RawMessage) string {
+// Add returns what the next string says; nothing when raw is no string.
+func (j *Joiner) Add(raw json.RawMessage) string {
 	if len(raw) < 2 || raw[0] != '"' {
 		return ""
 	}
@@ -34,18 +33,12 @@ func (j *joiner) add(raw json.RawMessage) string {
 	return text
 }
 
-// arguments is add for a tool call, whose arguments some servers send as an
-// object in place of its text.
-func (j *joiner) arguments(raw json.RawMessage) string {
-	if rawjson.IsNull(raw) || raw[0] == '"' {
-		return j.add(raw)
-	}
-	return rawjson.Compact(raw)
-}
+// Waits reports whether a rune has begun that is not complete.
+func (j *Joiner) Waits() bool { return len(j.tail) > 0 }
 
-// rest returns what is left at the end of the text: a rune that never came.
-func (j *joiner) rest() string {
-	if len(j.tail) == 0 {
+// Rest returns what is left at the end of the text: a rune that never came.
+func (j *Joiner) Rest() string {
+	if !j.Waits() {
 		return ""
 	}
 	j.tail = nil
