@@ -4,6 +4,9 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"unicode/utf8"
+
+	"github.com/offbeat-studio/allama/shared/llm"
 )
 
 // dialectOllama is the dialect whose names have tags and no case.
@@ -19,6 +22,10 @@ type Index struct {
 	names    map[string]Target // every name as it is written
 	folded   map[string]Target // in lower case, for providers whose names have no case
 	listed   []Listed
+
+	sieve   sieve
+	aliases map[string]*alias // by their names in lower case, without :latest
+	lists   map[string]bool   // the providers that list anything
 }
 
 // A Target is a model and the provider that serves it. What they point to must
@@ -33,6 +40,15 @@ type Target struct {
 	Upstream string
 }
 
+// Facts returns what is known of the model, nil where that is nothing.
+func (t Target) Facts() *llm.Facts {
+	f := &t.Model.Facts
+	if f.MaxOutput == 0 && f.Schemas == nil && f.Thinking == nil && f.Efforts == nil {
+		return nil
+	}
+	return f
+}
+
 // Listed is a target under the name by which it is shown.
 type Listed struct {
 	Name string
@@ -40,12 +56,15 @@ type Listed struct {
 }
 
 // NewIndex returns the index of s. Models without an id, of a provider that s
-// does not have, and repeated ones are left out.
+// does not have, repeated ones and those that the rules keep from clients are
+// left out.
 func NewIndex(s Snapshot) *Index {
 	x := &Index{
 		snapshot: s,
 		names:    make(map[string]Target, 2*len(s.Models)),
 		folded:   make(map[string]Target),
+		lists:    make(map[string]bool, len(s.Providers)),
+		sieve:    newSieve(s.Rules),
 	}
 	targets := x.targets()
 	// The order is that of precedence: a full name before any bare one, a name
@@ -68,6 +87,7 @@ func NewIndex(s Snapshot) *Index {
 			}
 		}
 	}
+	x.addAliases()
 	x.list(targets)
 	return x
 }
@@ -90,6 +110,10 @@ func (x *Index) targets() []Target {
 		m := &x.snapshot.Models[i]
 		p := places[m.Provider]
 		if p == nil || m.ID == "" || p.models[m.ID] != nil {
+			continue
+		}
+		x.lists[m.Provider] = true
+		if !x.sieve.passes(p.provider, m.ID) {
 			continue
 		}
 		p.models[m.ID] = m
@@ -152,13 +176,20 @@ func (x *Index) add(t Target, name string) {
 
 // list fills in listed.
 func (x *Index) list(targets []Target) {
-	x.listed = make([]Listed, 0, len(targets))
+	x.listed = make([]Listed, 0, len(targets)+len(x.aliases))
 	for _, t := range targets {
 		name := t.Model.ID
 		if found, _ := x.Resolve(name); found.Model != t.Model {
 			name = qualified(t, name)
 		}
-		x.listed = append(x.listed, Listed{Name: name, Target: t})
+		if x.alias(name) == nil { // otherwise no name is left for it
+			x.listed = append(x.listed, Listed{Name: name, Target: t})
+		}
+	}
+	for _, a := range x.aliases {
+		if len(a.targets) > 0 {
+			x.listed = append(x.listed, Listed{Name: a.name, Target: a.shown})
+		}
 	}
 	slices.SortFunc(x.listed, func(a, b Listed) int { return cmp.Compare(a.Name, b.Name) })
 }
@@ -167,7 +198,19 @@ func (x *Index) list(targets []Target) {
 // bare name, which belongs to the first provider that has it. A name that some
 // upstream writes just so comes first. Otherwise the tag :latest may be there
 // or not, and for providers of Ollama's dialect the case does not matter.
+//
+// Before all that comes an alias, which is found as a model of its own, in
+// force while any of its targets is there. It cannot be called as that: see
+// [Index.Reach].
 func (x *Index) Resolve(name string) (Target, bool) {
+	if a := x.alias(name); a != nil {
+		return a.shown, len(a.targets) > 0
+	}
+	return x.resolve(name)
+}
+
+// resolve is Resolve for names that are no aliases.
+func (x *Index) resolve(name string) (Target, bool) {
 	if t, ok := x.lookup(name); ok {
 		if t.Provider.Dialect == dialectOllama {
 			t.Upstream = spelled(t, name)
@@ -181,33 +224,38 @@ func (x *Index) Resolve(name string) (Target, bool) {
 	return Target{}, false
 }
 
-// Reach is Resolve for calls: with the provider in front, a name reaches that
-// provider also where no list has the model. Some vendors list nothing, and
-// some not everything that they serve.
-func (x *Index) Reach(name string) (Target, bool) {
-	if t, ok := x.Resolve(name); ok {
-		return t, true
-	}
-	provider, model, _ := strings.Cut(name, "/")
-	for i := range x.snapshot.Providers {
-		p := &x.snapshot.Providers[i]
-		if p.Name != provider || p.BaseURL == "" || model == "" {
-			continue
-		}
-		if bare, ok := cutLatest(model); ok && p.Dialect != dialectOllama {
-			model = bare
-		}
-		return Target{Provider: p, Model: &Model{Provider: p.Name, ID: model}, Upstream: model}, true
-	}
-	return Target{}, false
-}
-
 func (x *Index) lookup(name string) (Target, bool) {
 	if t, ok := x.names[name]; ok {
 		return t, true
 	}
+	var lower [maxFolded]byte
+	if folded, ok := fold(&lower, name); ok {
+		t, ok := x.folded[string(folded)] // which makes no string
+		return t, ok
+	}
 	t, ok := x.folded[strings.ToLower(name)]
 	return t, ok
+}
+
+// maxFolded is the length up to which names are folded without an allocation.
+const maxFolded = 128
+
+// fold writes a name in lower case, if it is short and of ASCII.
+func fold(lower *[maxFolded]byte, name string) ([]byte, bool) {
+	if len(name) > len(lower) {
+		return nil, false
+	}
+	for i := range len(name) {
+		c := name[i]
+		if c >= utf8.RuneSelf {
+			return nil, false
+		}
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		lower[i] = c
+	}
+	return lower[:len(name)], true
 }
 
 // spelled returns a name by which t was found, without the provider.

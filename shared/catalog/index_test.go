@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+
+	"github.com/offbeat-studio/allama/shared/llm"
 )
 
 // shop is a catalog with all the clashes that names can have.
@@ -33,6 +35,18 @@ var shop = Snapshot{
 		{Provider: "gone", ID: "x"},         // of nobody
 		{Provider: "gpu1"},                  // no id
 	},
+}
+
+func TestATargetHasTheFactsOfItsModel(t *testing.T) {
+	for _, f := range []llm.Facts{{MaxOutput: 1}, {Schemas: new(false)}, {Thinking: []string{"a"}}, {Efforts: []string{"a"}}} {
+		m := &Model{Facts: f}
+		if got := (Target{Model: m}).Facts(); got != &m.Facts {
+			t.Errorf("got %+v, want %+v", got, f)
+		}
+	}
+	if got := (Target{Model: &Model{ID: "m"}}).Facts(); got != nil {
+		t.Errorf("got %+v, want none where nothing is known", got)
+	}
 }
 
 func TestResolve(t *testing.T) {
@@ -183,9 +197,9 @@ func TestDistance(t *testing.T) {
 	}
 }
 
-func TestResolveDoesNotAllocateOnAHit(t *testing.T) {
+func TestResolveDoesNotAllocate(t *testing.T) {
 	x := NewIndex(shop)
-	for _, name := range []string{"gpt-4o", "openai/gpt-4o", "llama3", "llama3:latest", "gpt-4o:latest", "gpu1/llama3", "gpu2/llama3:8b"} {
+	for _, name := range []string{"gpt-4o", "openai/gpt-4o", "llama3", "llama3:latest", "gpt-4o:latest", "gpu1/llama3", "gpu2/llama3:8b", "LLAMA3", "GPU1/Llama3:8B", "nothing"} {
 		if got := testing.AllocsPerRun(100, func() { x.Resolve(name) }); got != 0 {
 			t.Errorf("Resolve(%q) allocates %v times, want none", name, got)
 		}

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"slices"
 	"time"
+
+	"github.com/offbeat-studio/allama/shared/llm"
 )
 
 // A Provider is an upstream as it is configured, and how its last listing went.
@@ -47,12 +49,13 @@ type Model struct {
 	Capabilities []string `json:"capabilities,omitempty"`
 
 	ContextLength int        `json:"context_length,omitempty"` // tokens
-	MaxOutput     int        `json:"max_output,omitempty"`     // tokens
 	Modalities    Modalities `json:"modalities,omitzero"`
 	Prices        Prices     `json:"prices,omitzero"`
 	Created       time.Time  `json:"created,omitzero"`
 	Modified      time.Time  `json:"modified,omitzero"`
 	OwnedBy       string     `json:"owned_by,omitempty"`
+
+	llm.Facts // published as fields of the model
 
 	Details `json:"details,omitzero"`
 	Seen    `json:"seen,omitzero"`
@@ -102,4 +105,8 @@ type Seen struct {
 	FirstSeen time.Time `json:"first_seen,omitzero"`
 	LastSeen  time.Time `json:"last_seen,omitzero"`
 	Stale     bool      `json:"stale,omitempty"` // not in the last listing, or that one failed
+
+	// Assumed are the fields, by their names in JSON, that no listing tells:
+	// they are from a table of well-known models, and may be out of date.
+	Assumed []string `json:"assumed,omitempty"`
 }

@@ -15,6 +15,7 @@ type Snapshot struct {
 	At        time.Time  `json:"at"`
 	Providers []Provider `json:"providers"` // in the order in which a bare name is looked up
 	Models    []Model    `json:"models"`
+	Rules     *Rules     `json:"rules,omitempty"` // nil: there are none
 }
 
 const (

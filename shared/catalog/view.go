@@ -34,6 +34,7 @@ type View struct {
 
 	ready     chan struct{}
 	readyOnce sync.Once
+	changed   atomic.Pointer[chan struct{}] // closed at the next change
 
 	// What was seen last; only Run uses it.
 	seen    mark
@@ -56,11 +57,16 @@ func NewView(js jetstream.JetStream, log *slog.Logger) *View {
 	}
 	v := &View{js: js, log: log.With(slog.String(logging.KeyComponent, "catalog")), poll: pollInterval, ready: make(chan struct{})}
 	v.index.Store(NewIndex(Snapshot{}))
+	v.changed.Store(new(make(chan struct{})))
 	return v
 }
 
 // Index returns the current index, never nil. It may be called at any time.
 func (v *View) Index() *Index { return v.index.Load() }
+
+// Changed returns a channel that is closed once there is another index than the
+// one that [View.Index] returns after this call.
+func (v *View) Changed() <-chan struct{} { return *v.changed.Load() }
 
 // Ready returns a channel that is closed once a snapshot was seen.
 func (v *View) Ready() <-chan struct{} { return v.ready }
@@ -172,6 +178,7 @@ func (v *View) take(ctx context.Context, kv jetstream.KeyValue, e jetstream.KeyV
 	}
 	v.seen, v.failing = markOf(e), ""
 	v.index.Store(NewIndex(s))
+	close(*v.changed.Swap(new(make(chan struct{}))))
 	v.readyOnce.Do(func() { close(v.ready) })
 	v.log.Debug("new catalog", slog.Int(logging.KeyModels, len(s.Models)))
 }

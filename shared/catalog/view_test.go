@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/offbeat-studio/allama/shared/bus"
+	"github.com/offbeat-studio/allama/shared/llm"
 )
 
 const large = 8000 // models, which makes a snapshot of several chunks
@@ -23,7 +24,7 @@ func TestPublishedSnapshotArrivesAsItWas(t *testing.T) {
 		Revision: 7, At: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC),
 		Providers: []Provider{{Name: "a", Kind: "openai", Dialect: "openai", BaseURL: "https://a.example/v1", Error: "boom", Stale: true}},
 		Models: []Model{{
-			Provider: "a", ID: "m<1>", DisplayName: "M", Kind: "chat", Capabilities: []string{"tools"}, ContextLength: 8, MaxOutput: 4,
+			Provider: "a", ID: "m<1>", DisplayName: "M", Kind: "chat", Capabilities: []string{"tools"}, ContextLength: 8, Facts: llm.Facts{MaxOutput: 4, Schemas: new(false), Thinking: []string{"adaptive"}, Efforts: []string{"low"}},
 			Modalities: Modalities{Input: []string{"text"}}, Prices: Prices{Input: &price}, Created: time.Unix(1, 0).UTC(), OwnedBy: "o",
 			Details: Details{Digest: "d", Size: 9, Family: "llama"}, Seen: Seen{FirstSeen: time.Unix(2, 0).UTC(), Stale: true},
 		}},

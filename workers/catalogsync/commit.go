@@ -4,26 +4,34 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/offbeat-studio/allama/shared/catalog"
-	"github.com/offbeat-studio/allama/shared/logging"
-	"github.com/offbeat-studio/allama/workers/catalogsync/sqlite"
 )
 
-const publishTimeout = 5 * time.Second
+const (
+	publishTimeout = 5 * time.Second
+	unpublished    = "the catalog cannot be published, trying again"
+)
 
 // publish publishes the state. What fails is tried again by check.
 func (s *Sync) publish(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
+	s.unpublished = true
+	if s.lease.lost = !s.lease.mine(ctx, s.js); s.lease.lost {
+		return
+	}
 	now := time.Now()
-	// The clock makes revisions grow over restarts, the counter when the clock
+	// The clock makes revisions grow over restarts, the counters when the clock
 	// does not.
-	revision := max(s.revision+1, uint64(now.UnixMilli()))
-	err := catalog.Publish(ctx, s.js, s.snapshot(revision, now))
+	revision := max(s.revision+1, s.floor+1, uint64(now.UnixMilli()))
+	snap := s.snapshot(revision, now)
+	snap.Rules = s.rules.Load()
+	err := catalog.Publish(ctx, s.js, snap)
 	if err != nil {
 		level := slog.LevelWarn
 		if errors.Is(err, jetstream.ErrBucketNotFound) && s.revision == 0 {
@@ -31,13 +39,14 @@ func (s *Sync) publish(ctx context.Context) {
 		}
 		s.checkAt = now.Add(firstCheck)
 		if s.js.Conn().IsConnected() { // otherwise whoever made the connection says so
-			s.report(ctx, level, "the catalog cannot be published, trying again", err)
+			s.reported.say(ctx, level, unpublished, err)
 		}
 		return
 	}
-	s.report(ctx, slog.LevelInfo, "the catalog cannot be published, trying again", nil)
-	s.revision, s.checkAt = revision, now.Add(s.checkEvery)
+	s.reported.say(ctx, slog.LevelInfo, unpublished, nil)
+	s.revision, s.checkAt, s.unpublished = revision, now.Add(s.checkEvery), false
 	s.readyOnce.Do(func() { close(s.ready) })
+	s.review(&snap)
 }
 
 // check publishes again when the last snapshot is not there: it could not be
@@ -45,8 +54,11 @@ func (s *Sync) publish(ctx context.Context) {
 func (s *Sync) check(ctx context.Context) {
 	bounded, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
+	if s.lease.lost = !s.lease.mine(bounded, s.js); s.lease.lost {
+		return
+	}
 	revision, err := catalog.Revision(bounded, s.js)
-	if err == nil && (s.revision == 0 || revision < s.revision) {
+	if err == nil && (s.revision == 0 || s.unpublished || revision < s.revision) {
 		s.publish(ctx)
 		return
 	}
@@ -55,74 +67,30 @@ func (s *Sync) check(ctx context.Context) {
 		delay = firstCheck // clients wait for the first one
 	}
 	s.checkAt = time.Now().Add(delay)
+	s.checkRoster(bounded)
 }
 
-const memoryOnly = "the catalog's database cannot be used, going on in memory"
-
-// restore opens the store and takes over what it knows.
-func (s *Sync) restore(ctx context.Context) {
-	if s.opts.Database == "" || s.store != nil {
-		return
-	}
-	store, err := sqlite.Open(ctx, s.opts.Database)
-	if err != nil {
-		s.report(ctx, slog.LevelError, memoryOnly, err)
-		return
-	}
-	s.store = store
-	if s.restored {
-		return
-	}
-	stored, err := store.Load(ctx)
-	if err != nil {
-		s.report(ctx, slog.LevelError, memoryOnly, err)
-		s.closeStore()
-		return
-	}
-	s.adopt(stored)
+// restore takes over what the last process knew, and has what is known saved
+// from now on: before, that would have replaced the file's content.
+func (s *Sync) restore(ctx context.Context, stored found) {
+	s.know(ctx, stored.roster)
+	s.adopt(stored.entries)
 	s.restored = true
+	if s.roster.Revision > stored.roster.Revision { // the file was lost, or is an old one
+		s.save(ctx, savedOrder{next: s.roster})
+	}
+	s.publishRoster(ctx)
 }
 
-// save stores the state. After a failure the file is opened anew at the next
-// time.
-func (s *Sync) save(ctx context.Context) {
-	missed := !s.restored
-	s.restore(ctx)
-	if s.store == nil {
+// commit publishes what is known, and has it saved.
+func (s *Sync) commit(ctx context.Context) {
+	s.commitAt = time.Time{}
+	s.publish(ctx)
+	if s.lease.lost {
 		return
 	}
-	if missed {
-		s.publish(ctx) // what the store knew and the last snapshot does not
+	if s.restored {
+		s.saver.give(slices.Clone(s.entries)) // whose models are replaced, never changed
 	}
-	if err := s.store.Save(ctx, s.entries); err != nil {
-		s.report(ctx, slog.LevelError, memoryOnly, err)
-		s.closeStore()
-		return
-	}
-	s.report(ctx, slog.LevelInfo, memoryOnly, nil)
-}
-
-func (s *Sync) closeStore() {
-	if s.store == nil {
-		return
-	}
-	if err := s.store.Close(); err != nil {
-		s.log.Warn("the catalog's database did not close", slog.Any(logging.KeyError, err))
-	}
-	s.store = nil
-}
-
-// report logs a trouble when it begins or changes, and that a trouble that was
-// logged is over when err is nil.
-func (s *Sync) report(ctx context.Context, level slog.Level, trouble string, err error) {
-	last := s.failing[trouble]
-	switch {
-	case err == nil && last != "":
-		delete(s.failing, trouble)
-		s.log.Log(ctx, level, "over: "+trouble)
-	case !s.log.Enabled(ctx, level): // then its end is not to be told, either
-	case err != nil && err.Error() != last && !errors.Is(err, context.Canceled):
-		s.failing[trouble] = err.Error()
-		s.log.Log(ctx, level, trouble, slog.Any(logging.KeyError, err))
-	}
+	s.answer()
 }

@@ -1,6 +1,7 @@
 package catalogsync
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"time"
@@ -31,12 +32,17 @@ var errEmpty = errors.New("the provider lists no models")
 type state struct {
 	entries []sqlite.Entry // in the order of the sources
 	turns   []turn
+	pace    pace
+	known   table
 
-	store    *sqlite.Store // nil while there is none
-	restored bool          // the store's content was taken over
+	waiters []waiter
 
-	revision uint64            // of the last snapshot that was published; zero: none
-	failing  map[string]string // troubles that were logged, and their error
+	restored bool   // what the file had was taken over
+	revision uint64 // of the last snapshot that was published; zero: none
+	floor    uint64 // the revision that was there before
+
+	unpublished bool           // something is not in that snapshot
+	reviewed    *catalog.Rules // last
 
 	commitAt time.Time // when to store and publish what was merged; zero: nothing was
 	checkAt  time.Time // when to look after the published snapshot
@@ -66,6 +72,7 @@ func merge(e sqlite.Entry, listed []catalog.Model, err error, now time.Time) sql
 		m.Seen = catalog.Seen{FirstSeen: now, LastSeen: now}
 		if old, ok := known[m.ID]; ok {
 			m.FirstSeen = old.FirstSeen
+			remember(&m, &old.Model)
 		}
 		models = append(models, sqlite.Record{Model: m})
 	}
@@ -78,6 +85,19 @@ func merge(e sqlite.Entry, listed []catalog.Model, err error, now time.Time) sql
 	e.Models = models[:min(len(models), maxModels)]
 	e.Provider.Error, e.Provider.SyncedAt, e.Provider.Stale = "", now, false
 	return e
+}
+
+// remember fills in what an earlier listing told of the same file, and this one
+// could not find out.
+func remember(m, old *catalog.Model) {
+	if m.Digest == "" || m.Digest != old.Digest {
+		return
+	}
+	if m.Capabilities == nil {
+		m.Capabilities = old.Capabilities
+	}
+	m.ContextLength = cmp.Or(m.ContextLength, old.ContextLength)
+	m.EmbeddingLength = cmp.Or(m.EmbeddingLength, old.EmbeddingLength)
 }
 
 // stale returns e after a listing that failed.
@@ -130,6 +150,7 @@ func (s *state) snapshot(revision uint64, now time.Time) catalog.Snapshot {
 	for _, e := range s.entries {
 		snap.Providers = append(snap.Providers, e.Provider)
 		for _, r := range e.Models {
+			s.known.complete(&r.Model, &e.Provider)
 			snap.Models = append(snap.Models, r.Model)
 		}
 	}

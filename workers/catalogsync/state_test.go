@@ -91,6 +91,29 @@ func TestMergeRemovesAfterThreeAbsences(t *testing.T) {
 	}
 }
 
+func TestMergeRemembersWhatAFileHas(t *testing.T) {
+	file := func(digest string, length int, capabilities ...string) []catalog.Model {
+		return []catalog.Model{{ID: "a", Capabilities: capabilities, ContextLength: length, Details: catalog.Details{Digest: digest}}}
+	}
+	known := merge(sqlite.Entry{}, file("d1", 8, "tools"), nil, at(1))
+	tests := []struct {
+		name   string
+		listed []catalog.Model
+		want   string
+	}{
+		{"the file is the same", file("d1", 0), "[tools] 8"},
+		{"it is told anew", file("d1", 16, "vision"), "[vision] 16"},
+		{"another file", file("d2", 0), "[] 0"},
+		{"no file", file("", 0), "[] 0"},
+	}
+	for _, tt := range tests {
+		m := merge(known, tt.listed, nil, at(2)).Models[0]
+		if got := fmt.Sprint(m.Capabilities, m.ContextLength); got != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
 func TestMergeKeepsAListWithinBounds(t *testing.T) {
 	var listed []catalog.Model
 	for i := range maxModels + 1 {
@@ -146,7 +169,7 @@ func TestAdopt(t *testing.T) {
 }
 
 func TestTurns(t *testing.T) {
-	const interval = time.Minute
+	p := pace{interval: time.Minute}
 	s := state{turns: make([]turn, 2), checkAt: at(1000)}
 	wantDue := func(now time.Time, want ...int) {
 		t.Helper()
@@ -156,34 +179,57 @@ func TestTurns(t *testing.T) {
 	}
 	wantDue(at(0), 0, 1)
 	wantDue(at(0)) // they are running
-	s.turns[0].end(at(1), false, interval)
+	s.turns[0].end(at(1), false, p)
 	if s.idle() {
 		t.Error("idle while a listing runs")
 	}
-	s.turns[1].end(at(1), true, interval)
+	s.turns[1].end(at(1), true, p)
 	wantDue(at(5))
 	if got := s.next(); got != at(6) {
 		t.Errorf("next = %v, want 6: the first retry", got.Unix())
 	}
 	wantDue(at(6), 1)
-	s.turns[1].end(at(6), true, interval)
+	s.turns[1].end(at(6), true, p)
 	wantDue(at(15))
 	wantDue(at(16), 1) // twice as long after
 	wantDue(at(61), 0)
 
-	s.all() // asked for while both are running
+	s.all(at(61)) // asked for while both are running
 	wantDue(at(62))
-	s.turns[0].end(at(62), false, interval)
+	s.turns[0].end(at(62), false, p)
 	wantDue(at(62), 0)
-	s.turns[0].end(at(63), false, interval)
-	s.all()
+	s.turns[0].end(at(63), false, p)
+	s.all(at(63))
 	wantDue(at(63), 0)
 
 	for range 100 {
-		s.turns[1].end(at(100), true, interval)
+		s.turns[1].end(at(100), true, p)
 	}
 	if got, want := s.turns[1].due, at(160); got != want {
 		t.Errorf("after many failures due at %v, want %v: the interval", got.Unix(), want.Unix())
+	}
+}
+
+func TestAskingTooOftenIsToWait(t *testing.T) {
+	p := pace{interval: time.Minute, gap: 2 * time.Second}
+	var turn turn
+	for i := range int64(3) {
+		turn.end(at(10*i), false, p)
+		turn.ask(at(10*i+1), 0, p.gap)
+		if want := at(10*i + 2); turn.due != want {
+			t.Errorf("due at %v, want %v", turn.due.Unix(), want.Unix())
+		}
+	}
+	turn.running = true
+	turn.ask(at(30), 0, p.gap)
+	turn.end(at(31), false, p)
+	if want := at(33); turn.due != want {
+		t.Errorf("the listing after the one that ran is due at %v, want %v", turn.due.Unix(), want.Unix())
+	}
+	turn.ask(at(34), 0, p.gap)
+	turn.ask(at(90), 0, p.gap)
+	if want := at(33); turn.due != want {
+		t.Errorf("due at %v, want %v as before", turn.due.Unix(), want.Unix())
 	}
 }
 

@@ -8,14 +8,16 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/offbeat-studio/allama/shared/bus"
 	"github.com/offbeat-studio/allama/shared/catalog"
 	"github.com/offbeat-studio/allama/shared/logging"
-	"github.com/offbeat-studio/allama/workers/catalogsync/sqlite"
+	"github.com/offbeat-studio/allama/shared/roster"
 )
 
 // A Source is a provider and the way to ask it for its models.
@@ -37,12 +39,18 @@ type Source struct {
 type Options struct {
 	Database string        // path of the SQLite file; empty: nothing outlives the process
 	Interval time.Duration // between two listings of a provider; default 5m
+	Gap      time.Duration // between two listings at least, however often they are asked for; default 1s
 	Timeout  time.Duration // of one listing; default 10s
 	Logger   *slog.Logger  // default: discard
+
+	// Defined is how to deal with providers that are defined while the process
+	// runs; the zero value: there are none.
+	Defined Defined
 }
 
 const (
 	defaultInterval = 5 * time.Minute
+	defaultGap      = time.Second
 	defaultTimeout  = 10 * time.Second
 
 	// A listing that failed is repeated after retryDelay, then after twice as
@@ -61,49 +69,62 @@ const (
 
 // A Sync keeps the catalog of its sources. It is a
 // [github.com/offbeat-studio/allama/shared/service.Readier]: ready once a
-// first snapshot is published, which is what the last process knew.
+// first snapshot is published, which is what the last process knew, or another
+// process keeps the catalog.
 type Sync struct {
-	js      jetstream.JetStream
-	sources []Source
-	opts    Options
-	log     *slog.Logger
+	js   jetstream.JetStream
+	opts Options
+	log  *slog.Logger
 
 	checkEvery time.Duration // how often the published snapshot is looked after
 
 	trigger   chan struct{}
+	ruled     chan struct{}                 // there are other rules
+	rules     atomic.Pointer[catalog.Rules] // in force; nil: none are
+	requests  chan request
 	ready     chan struct{}
 	readyOnce sync.Once
 
-	state // only Run uses it
+	// Only Run uses these.
+	lease    lease
+	saver    *saver
+	reported reports
+	state
+	registry
 }
 
 // New returns a sync of the sources, whose order is that in which a bare name
 // is looked up. Names must differ.
 func New(js jetstream.JetStream, sources []Source, o Options) *Sync {
 	o.Interval = cmp.Or(o.Interval, defaultInterval)
+	o.Gap = cmp.Or(o.Gap, defaultGap)
 	o.Timeout = cmp.Or(o.Timeout, defaultTimeout)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Sync{
 		js:         js,
-		sources:    sources,
 		opts:       o,
 		log:        o.Logger.With(slog.String(logging.KeyComponent, "sync")),
 		checkEvery: checkInterval,
 		trigger:    make(chan struct{}, 1),
+		ruled:      make(chan struct{}, 1),
+		requests:   make(chan request, maxWaiting),
 		ready:      make(chan struct{}),
 	}
-	s.entries = make([]sqlite.Entry, len(sources))
-	for i, source := range sources {
-		s.entries[i].Provider = source.Provider
+	s.lease = lease{id: bus.NewID(), every: askInterval, wait: askTimeout}
+	s.reported = reports{log: s.log, failing: map[string]string{}}
+	s.registry = newRegistry(sources)
+	s.enlist()
+	var err error
+	if s.known, err = readTable(knownCSV); err != nil {
+		s.log.Error("going on without", slog.Any(logging.KeyError, err))
 	}
-	s.turns = make([]turn, len(sources))
-	s.failing = make(map[string]string)
+	s.pace = pace{o.Interval, o.Gap}
 	return s
 }
 
-// Ready returns a channel that is closed once a snapshot was published.
+// Ready returns a channel that is closed once there is a snapshot.
 func (s *Sync) Ready() <-chan struct{} { return s.ready }
 
 // Trigger has every provider listed now. It returns at once and may be called
@@ -117,38 +138,49 @@ func (s *Sync) Trigger() {
 
 // A listing is what a source has answered.
 type listing struct {
-	source int
+	serial uint64 // of the source
 	models []catalog.Model
 	err    error
 }
 
-// Run keeps the catalog until ctx is done. Nothing makes it return an error:
-// without a database it goes on in memory, without a bus it publishes later.
-func (s *Sync) Run(ctx context.Context) error {
+// keep keeps the catalog until ctx is done or somebody else does.
+func (s *Sync) keep(ctx context.Context) {
 	var running sync.WaitGroup
 	defer running.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	connected := s.js.Conn().StatusChanged(nats.CONNECTED)
 	defer s.js.Conn().RemoveStatusListener(connected)
-	defer s.closeStore()
-
-	s.restore(ctx)
-	s.publish(ctx)
-	listings := make(chan listing, len(s.sources)) // a source has one at a time: sending never blocks
-	for {
+	defer s.serve()()
+	s.begin(ctx)
+	running.Go(func() { s.saver.run(ctx) })
+	s.open(ctx)
+	listings := make(chan listing)
+	for !s.lease.lost {
 		for _, i := range s.due(time.Now()) {
-			running.Go(func() { listings <- s.list(ctx, i) })
+			list := s.lister(i)
+			running.Go(func() { list(ctx, listings) })
 		}
 		wake := time.NewTimer(time.Until(s.next()))
 		select {
 		case <-ctx.Done():
 			wake.Stop()
-			return nil
+			return
 		case l := <-listings:
 			s.take(l, time.Now())
+		case stored := <-s.saver.found:
+			s.restore(ctx, stored)
+			s.commitAt = time.Now()
+		case <-s.ruled:
+			s.publish(ctx)
 		case <-s.trigger:
-			s.all()
+			s.all(time.Now())
+		case r := <-s.requests:
+			s.ask(r, time.Now())
+		case o := <-s.orders:
+			s.obey(ctx, o)
+		case o := <-s.saved:
+			s.settle(ctx, o)
 		case _, open := <-connected:
 			if !open { // the connection was closed for good
 				connected = nil
@@ -161,20 +193,91 @@ func (s *Sync) Run(ctx context.Context) error {
 	}
 }
 
-// list asks a source.
-func (s *Sync) list(ctx context.Context, i int) listing {
-	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
+// serve takes requests, until what is returned is called. Whoever has asked for
+// a change when this process kept the catalog before has given up since.
+func (s *Sync) serve() (stop func()) {
+	for len(s.orders) > 0 {
+		<-s.orders
+	}
+	conn := s.js.Conn()
+	stop = func() {}
+	also := func(sub *nats.Subscription, err error) {
+		if err != nil {
+			s.log.Warn("nobody can ask for a sync or for providers", slog.Any(logging.KeyError, err))
+			return
+		}
+		before := stop
+		stop = func() {
+			before()
+			_ = sub.Unsubscribe() // or the connection is gone, and the subscription with it
+		}
+	}
+	also(catalog.ServeRefreshes(conn, s.accept))
+	if s.opts.Defined.Open != nil {
+		also(roster.Serve(conn, s.order))
+	}
+	return stop
+}
+
+// begin forgets what was going on when this process kept the catalog before, and
+// finds out how far whoever kept it since has come.
+func (s *Sync) begin(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	models, err := s.sources[i].List(ctx)
-	return listing{source: i, models: models, err: err}
+	if floor, err := catalog.Revision(ctx, s.js); err == nil {
+		s.floor = floor
+	}
+	s.saver, s.restored, s.waiters = newSaver(s.opts.Database, s.log), false, nil
+	s.saving, s.queue, s.saved = false, nil, make(chan savedOrder, 1)
+	for i := range s.turns {
+		s.turns[i].running, s.turns[i].again = false, false
+	}
+}
+
+// open publishes what the last process knew, if that can be read soon.
+func (s *Sync) open(ctx context.Context) {
+	late := time.NewTimer(restoreWait)
+	defer late.Stop()
+	select {
+	case <-s.saver.tried:
+	case <-late.C:
+	case <-ctx.Done():
+	}
+	select {
+	case stored := <-s.saver.found:
+		s.restore(ctx, stored)
+	default: // it was tried in vain, or takes too long
+		s.know(ctx, roster.Roster{}) // what is published will do meanwhile
+	}
+	s.publish(ctx)
+}
+
+// lister returns the way to ask a source, which may be called while sources
+// change. When ctx is done, nobody needs the answer.
+func (s *Sync) lister(i int) func(context.Context, chan<- listing) {
+	list, serial := s.sources[i].List, s.turns[i].serial
+	return func(ctx context.Context, to chan<- listing) {
+		bounded, cancel := context.WithTimeout(ctx, s.opts.Timeout)
+		defer cancel()
+		models, err := list(bounded)
+		select {
+		case to <- listing{serial: serial, models: models, err: err}:
+		case <-ctx.Done():
+		}
+	}
 }
 
 // take merges what a source has answered.
 func (s *Sync) take(l listing, now time.Time) {
-	before, first := s.entries[l.source].Provider, !s.turns[l.source].heard
-	after := merge(s.entries[l.source], l.models, l.err, now)
-	s.entries[l.source] = after
-	s.turns[l.source].end(now, after.Provider.Error != "", s.opts.Interval)
+	i := s.withSerial(l.serial)
+	if i < 0 {
+		return // the source was changed or removed meanwhile
+	}
+	before, first := s.entries[i].Provider, s.turns[i].ended == 0
+	after := merge(s.entries[i], l.models, l.err, now)
+	s.entries[i] = after
+	s.forgetAgain(i)
+	s.turns[i].end(now, after.Provider.Error != "", s.pace)
 	if s.commitAt.IsZero() {
 		s.commitAt = now.Add(settleTime)
 	}
@@ -182,7 +285,7 @@ func (s *Sync) take(l listing, now time.Time) {
 		s.commitAt = now
 	}
 	if first || after.Provider.Error != before.Error {
-		s.tell(l.source)
+		s.tell(i)
 	}
 	if len(l.models) > maxModels {
 		s.log.Warn("the provider lists more models than are kept", slog.String(logging.KeyProvider, before.Name),
@@ -210,10 +313,7 @@ func (s *Sync) tell(source int) {
 // work does what is due besides listing.
 func (s *Sync) work(ctx context.Context, now time.Time) {
 	if !s.commitAt.IsZero() && !now.Before(s.commitAt) {
-		s.commitAt = time.Time{}
-		// A file that is locked may hold up the saving for seconds.
-		s.publish(ctx)
-		s.save(ctx)
+		s.commit(ctx)
 	}
 	if !now.Before(s.checkAt) {
 		s.check(ctx)

@@ -91,6 +91,8 @@ func run(t *testing.T, js jetstream.JetStream, o Options, upstreams ...*upstream
 	}
 	s = New(js, sources, o)
 	s.checkEvery = 50 * time.Millisecond
+	s.pace.gap = 0
+	s.lease.every, s.lease.wait = 30*time.Millisecond, time.Second
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
@@ -389,6 +391,20 @@ func TestSyncPublishesAgainWhatTheServerLost(t *testing.T) {
 	follow(t, js)("a/m1") // a new view: only a new publication can reach it
 }
 
+// A clock that was set back must not make the catalog look older than it was.
+func TestRevisionsGrowWhateverTheClockSays(t *testing.T) {
+	js := withBucket(t)
+	future := uint64(time.Now().Add(time.Hour).UnixMilli())
+	if err := catalog.Publish(t.Context(), js, catalog.Snapshot{Revision: future}); err != nil {
+		t.Fatal(err)
+	}
+	run(t, js, Options{}, &upstream{name: "a", models: []string{"m1"}})
+	follow(t, js)("a/m1")
+	if got, err := catalog.Revision(t.Context(), js); got <= future || err != nil {
+		t.Errorf("revision %d, %v, want more than %d", got, err, future)
+	}
+}
+
 func TestSyncStartsBeforeItsBucket(t *testing.T) {
 	js, err := jetstream.New(bustest.Connect(t, bustest.Start(t, time.Second)))
 	if err != nil {
@@ -471,8 +487,8 @@ func TestSyncLeavesItToOthersToSayThatThereIsNoConnection(t *testing.T) {
 func TestSyncLogsNoEndWithoutABeginning(t *testing.T) {
 	var out syncBuffer
 	s := New(withBucket(t), nil, Options{Logger: slog.New(slog.NewTextHandler(&out, nil))})
-	s.report(t.Context(), slog.LevelDebug, "it rains", errors.New("a cloud"))
-	s.report(t.Context(), slog.LevelInfo, "it rains", nil)
+	s.reported.say(t.Context(), slog.LevelDebug, "it rains", errors.New("a cloud"))
+	s.reported.say(t.Context(), slog.LevelInfo, "it rains", nil)
 	if out.String() != "" {
 		t.Errorf("it logged\n%s", out.String())
 	}
@@ -493,7 +509,9 @@ func TestSyncDoesNotWarnOfAnOptionalProviderThatWasNeverThere(t *testing.T) {
 		{u.err, `level=WARN msg="models cannot be listed, keeping the known ones"`},
 	} {
 		u.answer(step.err, "m1")
-		s.take(s.list(t.Context(), 0), time.Now())
+		listed := make(chan listing, 1)
+		s.lister(0)(t.Context(), listed)
+		s.take(<-listed, time.Now())
 		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 		if got := lines[len(lines)-1]; !strings.Contains(got, step.want) {
 			t.Errorf("after %v it logged %s, want %s", step.err, got, step.want)

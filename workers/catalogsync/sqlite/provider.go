@@ -21,7 +21,7 @@ func loadProviders(ctx context.Context, conn *sql.Conn) (entries []Entry, err er
 		err := rows.Scan(&p.Name, &p.Kind, &p.Dialect, document[[]string]{&p.Native}, &p.BaseURL,
 			&p.Error, (*millis)(&p.SyncedAt), &p.Stale)
 		if err != nil {
-			return nil, err
+			return nil, unreadable(err)
 		}
 		entries = append(entries, e)
 	}

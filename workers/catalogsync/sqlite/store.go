@@ -48,7 +48,8 @@ const (
 )
 
 // Open opens the file at path, and makes it and its tables where they are
-// missing. The file can be read by its owner only.
+// missing. The file can be read by its owner only. The error of a file that is
+// no database, or a broken one, has [ErrDamaged] in it.
 func Open(ctx context.Context, path string) (*Store, error) {
 	if err := prepare(path); err != nil {
 		return nil, fmt.Errorf("open catalog database: %w", err)
@@ -67,9 +68,12 @@ func Open(ctx context.Context, path string) (*Store, error) {
 
 func setUp(ctx context.Context, db *sql.DB) error {
 	if _, err := db.ExecContext(ctx, trust); err != nil {
-		return err
+		return broken(err)
 	}
-	return migrate(ctx, db)
+	if err := check(ctx, db); err != nil {
+		return broken(err)
+	}
+	return broken(migrate(ctx, db))
 }
 
 // prepare makes the file private before SQLite opens it; SQLite gives the files
@@ -86,14 +90,17 @@ func prepare(path string) error {
 }
 
 // dsn is path as a URI, in which three characters have a meaning.
-func dsn(path string) string {
-	return "file:" + strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path) + pragmas
+func dsn(path string) string { return "file:" + escape(path) + pragmas }
+
+func escape(path string) string {
+	return strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path)
 }
 
 // Close closes the file.
 func (s *Store) Close() error { return s.db.Close() }
 
-// Load returns what was saved last, in the order in which it was saved.
+// Load returns what was saved last, in the order in which it was saved. Its
+// error has [ErrDamaged] in it when that cannot be told any more.
 func (s *Store) Load(ctx context.Context) ([]Entry, error) {
 	conn, err := s.db.Conn(ctx)
 	if err != nil {
@@ -107,19 +114,20 @@ func (s *Store) Load(ctx context.Context) ([]Entry, error) {
 	defer conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK") //nolint:errcheck // nothing was written
 	entries, err := loadProviders(ctx, conn)
 	if err != nil {
-		return nil, fmt.Errorf("load catalog: providers: %w", err)
+		return nil, fmt.Errorf("load catalog: providers: %w", judge(err))
 	}
 	for i := range entries {
 		e := &entries[i]
 		if e.Models, err = loadModels(ctx, conn, e.Provider.Name); err != nil {
-			return nil, fmt.Errorf("load catalog: models of %s: %w", e.Provider.Name, err)
+			return nil, fmt.Errorf("load catalog: models of %s: %w", e.Provider.Name, judge(err))
 		}
 	}
 	return entries, nil
 }
 
 // Save makes entries the whole content of the store, in one transaction:
-// what is not in them is removed. Models keep their row.
+// what is not in them is removed. Models keep their row. An error with
+// [ErrDamaged] in it says that another attempt will not do better.
 func (s *Store) Save(ctx context.Context, entries []Entry) error {
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
@@ -127,15 +135,15 @@ func (s *Store) Save(ctx context.Context, entries []Entry) error {
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing
 	if err := saveProviders(ctx, tx, entries); err != nil {
-		return fmt.Errorf("save catalog: providers: %w", err)
+		return fmt.Errorf("save catalog: providers: %w", judge(err))
 	}
 	for _, e := range entries {
 		if err := saveModels(ctx, tx, e); err != nil {
-			return fmt.Errorf("save catalog: models of %s: %w", e.Provider.Name, err)
+			return fmt.Errorf("save catalog: models of %s: %w", e.Provider.Name, judge(err))
 		}
 	}
 	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("save catalog: %w", err)
+		return fmt.Errorf("save catalog: %w", judge(err))
 	}
 	return nil
 }

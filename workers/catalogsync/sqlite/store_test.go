@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/offbeat-studio/allama/shared/catalog"
+	"github.com/offbeat-studio/allama/shared/llm"
 )
 
 func open(t *testing.T, path string) *Store {
@@ -51,7 +52,7 @@ func whole() Entry {
 		Models: []Record{{
 			Model: catalog.Model{
 				Provider: "gpu", ID: "llama3:8b", DisplayName: "Llama 3", Kind: "chat", Capabilities: []string{"tools", "vision"},
-				ContextLength: 8192, MaxOutput: 4096, Modalities: catalog.Modalities{Input: []string{"text", "image"}, Output: []string{"text"}},
+				ContextLength: 8192, Facts: llm.Facts{MaxOutput: 4096, Schemas: new(false), Thinking: []string{"adaptive"}, Efforts: []string{"low"}}, Modalities: catalog.Modalities{Input: []string{"text", "image"}, Output: []string{"text"}},
 				Prices: catalog.Prices{Input: &free, Output: &price}, Created: at(1), Modified: at(2), OwnedBy: "meta",
 				Details: catalog.Details{Digest: "abc", Size: 5 << 30, Format: "gguf", Family: "llama", Families: []string{"llama"},
 					ParentModel: "p", ParameterSize: "8B", Quantization: "Q4", EmbeddingLength: 4096},
@@ -201,7 +202,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	tests := []struct{ name, path, want string }{
 		{"a file of a later version", newer, "has version 99"},
-		{"a file that is no database", corrupt, "not a database"},
+		{"a file that is no database", corrupt, "damaged"},
 		{"a folder", dir, "is a directory"},
 		{"a path through a file", filepath.Join(corrupt, "x.db"), "not a directory"},
 	}
@@ -222,7 +223,7 @@ func TestOpenRefuses(t *testing.T) {
 func TestOpenSetsThePragmas(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "allama.db"))
 	for pragma, want := range map[string]string{
-		"journal_mode": "wal", "busy_timeout": "5000", "foreign_keys": "1", "trusted_schema": "0", "synchronous": "1", "user_version": "2",
+		"journal_mode": "wal", "busy_timeout": "5000", "foreign_keys": "1", "trusted_schema": "0", "synchronous": "1", "user_version": "4",
 	} {
 		var got string
 		if err := s.db.QueryRow("PRAGMA " + pragma).Scan(&got); err != nil || got != want {

@@ -1,0 +1,211 @@
+package catalogsync
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"reflect"
+	"slices"
+	"sync/atomic"
+
+	"github.com/offbeat-studio/allama/shared/catalog"
+	"github.com/offbeat-studio/allama/shared/llm"
+	"github.com/offbeat-studio/allama/shared/logging"
+	"github.com/offbeat-studio/allama/shared/roster"
+	"github.com/offbeat-studio/allama/workers/catalogsync/sqlite"
+)
+
+// Defined says how to deal with providers that are defined while the process
+// runs. The zero value is for a process that has none.
+type Defined struct {
+	// Configured are the providers that the configuration knows, active or
+	// not. They win over definitions, and cannot be changed.
+	Configured []roster.Provider
+
+	// Check returns why no provider can be called so, nil for a good name.
+	Check func(name string) error
+
+	// Open returns the source that a definition describes. With an error,
+	// which is for clients to see, it is incomplete.
+	Open func(d roster.Definition) (Source, error)
+}
+
+// A registry is what a [Sync] knows of its sources and their definitions.
+type registry struct {
+	configured []Source
+	orders     chan order
+
+	roster  roster.Roster
+	opened  map[string]opened // of all definitions, by name
+	sources []Source          // those of the configuration, then those that are defined, by name
+	serials uint64            // how many sources there ever were
+
+	saving bool            // a roster is on its way to the file
+	saved  chan savedOrder // gets it back
+	queue  []order         // what has to wait for that
+
+	tests *atomic.Int32 // that run
+}
+
+func newRegistry(configured []Source) registry {
+	return registry{configured: configured, orders: make(chan order, maxOrders), tests: new(atomic.Int32)}
+}
+
+// opened is a definition and what it describes.
+type opened struct {
+	roster.Definition
+	source Source
+	err    error // why it cannot be used
+	serial uint64
+}
+
+// know takes over the newest of the rosters that were stored, are published,
+// and are known already.
+func (s *Sync) know(ctx context.Context, stored roster.Roster) {
+	if s.opts.Defined.Open == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	newest := s.roster
+	published, err := roster.Read(ctx, s.js)
+	if err != nil {
+		s.log.Debug("the published roster cannot be read", slog.Any(logging.KeyError, err)) // check tries again
+	}
+	for _, r := range []roster.Roster{stored, published} {
+		if r.Revision > newest.Revision {
+			newest = r
+		}
+	}
+	if newest.Revision == s.roster.Revision {
+		return
+	}
+	s.roster = newest
+	s.enlist()
+	for _, d := range newest.Definitions {
+		if _, shadowed := s.configuredAs(d.Name); shadowed {
+			s.log.Warn("the environment defines a provider that was also defined at run time, and wins", slog.String(logging.KeyProvider, d.Name))
+		}
+	}
+}
+
+// publishRoster has workers and brokers follow the roster. What fails is tried
+// again by checkRoster.
+func (s *Sync) publishRoster(ctx context.Context) {
+	if s.roster.Revision == 0 || s.lease.lost {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	err := roster.Publish(ctx, s.js, s.roster)
+	if err == nil || s.js.Conn().IsConnected() { // otherwise whoever made the connection says so
+		s.reported.say(ctx, slog.LevelWarn, "the roster of providers cannot be published, trying again", err)
+	}
+}
+
+// checkRoster publishes again when the roster is not there.
+func (s *Sync) checkRoster(ctx context.Context) {
+	if s.opts.Defined.Open == nil || !s.restored || s.saving {
+		return
+	}
+	published, err := roster.Read(ctx, s.js)
+	switch {
+	case err != nil:
+	case published.Revision > s.roster.Revision: // could not be read before
+		s.know(ctx, published)
+		s.save(ctx, savedOrder{next: s.roster})
+	case !reflect.DeepEqual(published, s.roster):
+		s.publishRoster(ctx)
+	}
+}
+
+// enlist makes the sources those of the configuration and of the definitions.
+// What did not change goes on as it was.
+func (s *Sync) enlist() {
+	known := s.opened
+	s.opened = make(map[string]opened, len(s.roster.Definitions))
+	sources := slices.Clone(s.configured)
+	serials := make([]uint64, len(sources))
+	for i := range serials {
+		serials[i] = uint64(i) + 1
+	}
+	s.serials = max(s.serials, uint64(len(sources)))
+	for _, d := range s.roster.Definitions {
+		o, ok := known[d.Name]
+		if !ok || !o.Equal(d) {
+			o = s.unfold(d)
+		}
+		s.opened[d.Name] = o
+		if _, shadowed := s.configuredAs(d.Name); !d.Inactive && !shadowed {
+			sources, serials = append(sources, o.source), append(serials, o.serial)
+		}
+	}
+	s.rearrange(sources, serials)
+}
+
+// unfold opens a definition. One that cannot be used is a source that fails.
+func (s *Sync) unfold(d roster.Definition) opened {
+	s.serials++
+	source, err := s.opts.Defined.Open(d)
+	if err != nil {
+		shown := &llm.Error{Code: llm.CodeInvalid, Message: err.Error()}
+		source.List = func(context.Context) ([]catalog.Model, error) { return nil, shown }
+	}
+	source.Provider.Name = d.Name
+	source.Provider.Kind = cmp.Or(source.Provider.Kind, d.Kind)
+	return opened{d, source, err, s.serials}
+}
+
+// rearrange replaces the sources, and carries over what is known of them.
+func (s *Sync) rearrange(sources []Source, serials []uint64) {
+	entries, turns := make([]sqlite.Entry, len(sources)), make([]turn, len(sources))
+	moved := map[int]int{}
+	for i, source := range sources {
+		entries[i].Provider, turns[i].serial = source.Provider, serials[i]
+		if j := s.withSerial(serials[i]); j >= 0 {
+			moved[j], entries[i], turns[i] = i, s.entries[j], s.turns[j]
+		} else if j := s.sourceOf(source.Provider.Name); j >= 0 {
+			entries[i] = inherit(entries[i], s.entries[j])
+		}
+	}
+	for _, w := range s.waiters {
+		until := make(map[int]uint64, len(w.until))
+		for j, n := range w.until {
+			if i, ok := moved[j]; ok {
+				until[i] = n
+			}
+		}
+		clear(w.until)
+		for i, n := range until {
+			w.until[i] = n
+		}
+	}
+	s.sources, s.entries, s.turns = sources, entries, turns
+}
+
+// inherit keeps the models of a provider whose definition has changed until
+// they are listed. Of another address only the first listing counts.
+func inherit(e, old sqlite.Entry) sqlite.Entry {
+	e.Models = slices.Clone(old.Models)
+	e.Provider.SyncedAt = old.Provider.SyncedAt
+	if e.Provider.BaseURL != old.Provider.BaseURL {
+		for i := range e.Models {
+			e.Models[i].Absences = maxAbsences - 1
+		}
+	}
+	return e
+}
+
+// withSerial returns the source with a serial, -1 for none.
+func (s *state) withSerial(serial uint64) int {
+	return slices.IndexFunc(s.turns, func(t turn) bool { return t.serial == serial })
+}
+
+// configuredAs returns what the configuration says of a provider.
+func (s *Sync) configuredAs(name string) (roster.Provider, bool) {
+	i := slices.IndexFunc(s.opts.Defined.Configured, func(p roster.Provider) bool { return p.Name == name })
+	if i < 0 {
+		return roster.Provider{}, false
+	}
+	return s.opts.Defined.Configured[i], true
+}

@@ -1,0 +1,82 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/offbeat-studio/allama/shared/roster"
+)
+
+// SaveRoster makes r the stored roster of providers, in one transaction.
+func (s *Store) SaveRoster(ctx context.Context, r roster.Roster) error {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("save roster: %w", err)
+	}
+	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing
+	if err := saveRoster(ctx, tx, r); err != nil {
+		return fmt.Errorf("save roster: %w", judge(err))
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("save roster: %w", judge(err))
+	}
+	return nil
+}
+
+func saveRoster(ctx context.Context, tx *sql.Tx, r roster.Roster) error {
+	if _, err := tx.ExecContext(ctx, `DELETE FROM provider_definitions`); err != nil {
+		return err
+	}
+	for _, d := range r.Definitions {
+		_, err := tx.ExecContext(ctx, `
+			INSERT INTO provider_definitions (name, kind, host, sealed_key, inactive, max_concurrency, timeout, strict)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+			d.Name, d.Kind, d.Host, []byte(d.Key), d.Inactive, d.MaxConcurrency, d.Timeout, d.Strict)
+		if err != nil {
+			return err
+		}
+	}
+	_, err := tx.ExecContext(ctx, `
+		INSERT INTO provider_roster (one, revision) VALUES (1, ?)
+		ON CONFLICT (one) DO UPDATE SET revision = excluded.revision`, int64(r.Revision))
+	return err
+}
+
+// LoadRoster returns the roster that was saved last, the zero roster where none
+// was.
+func (s *Store) LoadRoster(ctx context.Context) (roster.Roster, error) {
+	// There is one writer, and it does not write while it reads.
+	var r roster.Roster
+	err := s.db.QueryRowContext(ctx, `SELECT revision FROM provider_roster`).Scan(&r.Revision)
+	if errors.Is(err, sql.ErrNoRows) {
+		return r, nil
+	}
+	if err == nil {
+		r.Definitions, err = s.loadDefinitions(ctx)
+	}
+	if err != nil {
+		return roster.Roster{}, fmt.Errorf("load roster: %w", judge(err))
+	}
+	return r, nil
+}
+
+func (s *Store) loadDefinitions(ctx context.Context) (list []roster.Definition, err error) {
+	rows, err := s.db.QueryContext(ctx, `
+		SELECT name, kind, host, sealed_key, inactive, max_concurrency, timeout, strict
+		FROM provider_definitions ORDER BY name`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var d roster.Definition
+		err := rows.Scan(&d.Name, &d.Kind, &d.Host, (*[]byte)(&d.Key), &d.Inactive, &d.MaxConcurrency, &d.Timeout, &d.Strict)
+		if err != nil {
+			return nil, unreadable(err)
+		}
+		list = append(list, d)
+	}
+	return list, rows.Err()
+}
