@@ -1,0 +1,128 @@
+package roster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/offbeat-studio/allama/shared/bus"
+	"github.com/offbeat-studio/allama/shared/llm"
+)
+
+// An Action is what a [Request] asks for.
+type Action string
+
+// The actions.
+const (
+	List   Action = "list"   // says which providers there are; no name: all
+	Add    Action = "add"    // defines a provider that is not there
+	Change Action = "change" // changes what the request says
+	Remove Action = "remove"
+	Test   Action = "test" // has a provider list its models
+)
+
+// A Request asks whoever keeps the roster to do something with a provider.
+type Request struct {
+	Action Action `json:"action"`
+	Name   string `json:"name,omitempty"`
+	Set    Patch  `json:"set,omitzero"` // for Add and Change
+}
+
+// A Patch says what is to be set in a [Definition]; nil leaves a field as it is.
+type Patch struct {
+	Kind           string         `json:"kind,omitempty"` // for Add alone
+	Host           *string        `json:"host,omitempty"`
+	Key            *Sealed        `json:"key,omitempty"` // empty: there is to be none
+	Active         *bool          `json:"active,omitempty"`
+	MaxConcurrency *int           `json:"max_concurrency,omitempty"`
+	Timeout        *time.Duration `json:"timeout,omitempty"`
+	Strict         *bool          `json:"strict,omitempty"`
+}
+
+// A Provider is what is shown of one, wherever it is defined. It has no key.
+type Provider struct {
+	Name           string        `json:"name"`
+	Kind           string        `json:"kind"`
+	BaseURL        string        `json:"base_url,omitempty"` // without credentials
+	Source         Source        `json:"source"`
+	Active         bool          `json:"active,omitempty"`
+	HasKey         bool          `json:"has_key,omitempty"`
+	MaxConcurrency int           `json:"max_concurrency,omitempty"` // 0: the default
+	Timeout        time.Duration `json:"timeout,omitempty"`         // in nanoseconds; 0: the kind's default
+	Strict         bool          `json:"strict,omitempty"`
+	Error          string        `json:"error,omitempty"` // why it cannot be used; empty when it can
+}
+
+// A Source is where a provider is defined.
+type Source string
+
+// The sources. What is defined in the environment cannot be changed.
+const (
+	Environment Source = "environment"
+	API         Source = "api"
+)
+
+// A Tested says how a provider has listed its models.
+type Tested struct {
+	Models int           `json:"models"`          // that it has
+	Took   time.Duration `json:"took"`            // until the list was there, or the error; in nanoseconds
+	Error  string        `json:"error,omitempty"` // empty when all is well
+}
+
+// An Answer is what came of a [Request].
+type Answer struct {
+	Providers []Provider `json:"providers,omitempty"` // all for List without a name; otherwise the one that was asked about, as it is now
+	Tested    *Tested    `json:"tested,omitempty"`    // for Test
+	Revision  uint64     `json:"revision,omitempty"`  // of the catalog in which a change is to be seen; zero: nothing has changed
+	Conflict  bool       `json:"conflict,omitempty"`  // Error is that the name is taken, or that the provider is not to be changed
+	Error     *llm.Error `json:"error,omitempty"`     // nil when it was done
+}
+
+// ErrNobody is returned by [Ask] when nobody keeps the roster.
+var ErrNobody = errors.New("no sync worker is running")
+
+// Ask asks whoever keeps the roster. That the request was refused is in the
+// answer; an error says that there is none.
+func Ask(ctx context.Context, nc *nats.Conn, r Request) (Answer, error) {
+	var a Answer
+	data, err := json.Marshal(r)
+	if err != nil {
+		return a, fmt.Errorf("ask about providers: %w", err)
+	}
+	m, err := nc.RequestWithContext(ctx, bus.SubjectProviders, data)
+	if errors.Is(err, nats.ErrNoResponders) {
+		return a, ErrNobody
+	}
+	if err != nil {
+		return a, fmt.Errorf("ask about providers: %w", err)
+	}
+	if err := json.Unmarshal(m.Data, &a); err != nil {
+		return a, fmt.Errorf("ask about providers: %w", err)
+	}
+	return a, nil
+}
+
+// Serve has each request handed to take, which must not block; the answer is
+// given by reply, once. It ends when the subscription does. What is not such a
+// request is not answered.
+func Serve(nc *nats.Conn, take func(r Request, reply func(Answer))) (*nats.Subscription, error) {
+	sub, err := nc.Subscribe(bus.SubjectProviders, func(m *nats.Msg) {
+		var r Request
+		if json.Unmarshal(m.Data, &r) != nil || m.Reply == "" {
+			return
+		}
+		take(r, func(a Answer) {
+			if data, err := json.Marshal(a); err == nil {
+				_ = m.Respond(data) // whoever has asked has given up, or asks again
+			}
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("serve the roster of providers: %w", err)
+	}
+	return sub, nil
+}

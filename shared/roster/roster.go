@@ -1,0 +1,72 @@
+// Package roster knows the providers that are defined while allama runs: what a
+// definition says, how its key is sealed, how the definitions travel over the
+// bus, and how whoever keeps them is asked to change them. It does not store
+// them, and does not know what providers are made of.
+package roster
+
+import (
+	"cmp"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A Definition is a provider as it was defined. Where a comment names no other
+// meaning, a zero value stands for the default of the provider's kind.
+type Definition struct {
+	Name           string        `json:"name"`
+	Kind           string        `json:"kind"`
+	Host           string        `json:"host,omitempty"` // without credentials
+	Key            Sealed        `json:"key,omitempty"`  // empty: there is none
+	Inactive       bool          `json:"inactive,omitempty"`
+	MaxConcurrency int           `json:"max_concurrency,omitempty"` // calls at once, over all workers
+	Timeout        time.Duration `json:"timeout,omitempty"`         // longest silence of the upstream, in nanoseconds
+	Strict         bool          `json:"strict,omitempty"`          // calls are rather refused than sent with less in them
+}
+
+// Equal reports whether two definitions say the same.
+func (d Definition) Equal(o Definition) bool {
+	return reflect.DeepEqual(d, o)
+}
+
+// A Roster is all definitions at one time, sorted by name. The zero value is
+// that of a deployment in which nothing was ever defined.
+type Roster struct {
+	Revision    uint64       `json:"revision"` // grows with every change
+	Definitions []Definition `json:"definitions"`
+}
+
+// With returns the next roster, in which d stands in place of the definition of
+// its name, or is new.
+func (r Roster) With(d Definition) Roster {
+	list := slices.Clone(r.Definitions)
+	i, ok := r.index(d.Name)
+	if ok {
+		list[i] = d
+	} else {
+		list = slices.Insert(list, i, d)
+	}
+	return Roster{r.Revision + 1, list}
+}
+
+// Without returns the next roster, in which there is no definition of the name.
+func (r Roster) Without(name string) Roster {
+	list := slices.DeleteFunc(slices.Clone(r.Definitions), func(d Definition) bool { return d.Name == name })
+	return Roster{r.Revision + 1, list}
+}
+
+// Active returns the definitions that are in use.
+func (r Roster) Active() []Definition {
+	return slices.DeleteFunc(slices.Clone(r.Definitions), func(d Definition) bool { return d.Inactive })
+}
+
+func (r Roster) index(name string) (int, bool) {
+	return slices.BinarySearchFunc(r.Definitions, name, func(d Definition, name string) int { return cmp.Compare(d.Name, name) })
+}
+
+// sorted returns r as its methods expect it, whoever has written it.
+func (r Roster) sorted() Roster {
+	slices.SortFunc(r.Definitions, func(a, b Definition) int { return strings.Compare(a.Name, b.Name) })
+	return r
+}
