@@ -25,17 +25,28 @@ func Apply(ctx context.Context, js jetstream.JetStream, t Topology) error {
 	return err
 }
 
-// apply also returns the names of what it wrote.
+// A lesser error is about what calls can do without.
+type lesser struct{ error }
+
+func (e *lesser) Unwrap() error { return e.error }
+
+// apply also returns the names of what it wrote. A [*lesser] error means that
+// all else is there.
 func apply(ctx context.Context, js jetstream.JetStream, t Topology) (changed []string, err error) {
 	note := func(name string, wrote bool) {
 		if wrote {
 			changed = append(changed, name)
 		}
 	}
+	var less error
 	for _, want := range t.streams() {
 		wrote, err := applyStream(ctx, js, want)
 		if err != nil {
-			return changed, fmt.Errorf("set up stream %s: %w", want.Name, err)
+			err = fmt.Errorf("set up stream %s: %w", want.Name, err)
+			if want.Name != bus.StreamThoughts {
+				return changed, err
+			}
+			less = &lesser{err} // such as of an account that has no memory
 		}
 		note(want.Name, wrote)
 	}
@@ -53,7 +64,7 @@ func apply(ctx context.Context, js jetstream.JetStream, t Topology) (changed []s
 		}
 		note(bus.StreamJobs+"/"+p.Name, wrote)
 	}
-	return changed, nil
+	return changed, less
 }
 
 func applyStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (wrote bool, err error) {
@@ -77,6 +88,7 @@ func applyStream(ctx context.Context, js jetstream.JetStream, want jetstream.Str
 	next.Discard, next.Duplicates = want.Discard, want.Duplicates
 	next.MaxMsgsPerSubject = cmp.Or(want.MaxMsgsPerSubject, unlimited)
 	next.DiscardNewPerSubject = want.DiscardNewPerSubject
+	next.AllowDirect = have.AllowDirect || want.AllowDirect
 	if reflect.DeepEqual(have, next) {
 		return false, nil
 	}

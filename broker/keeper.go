@@ -2,7 +2,9 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/offbeat-studio/allama/shared/logging"
+	"github.com/offbeat-studio/allama/shared/roster"
 )
 
 const (
@@ -26,12 +29,16 @@ const (
 type Keeper struct {
 	js       jetstream.JetStream
 	topology Topology
+	defined  *roster.View // nil: no provider is defined at run time
 	log      *slog.Logger
 	interval time.Duration
 
 	ready     chan struct{}
 	readyOnce sync.Once
-	failing   string // the error that was logged last; only Run uses it
+
+	// Only Run uses these.
+	failing string // the error that was logged last
+	seen    uint64 // the revision of the roster that was applied last
 }
 
 // NewKeeper returns a keeper of t. A nil logger discards.
@@ -48,6 +55,10 @@ func NewKeeper(js jetstream.JetStream, t Topology, log *slog.Logger) *Keeper {
 	}
 }
 
+// Follow makes the keeper look after providers that are defined at run time,
+// too. It has to be called before Run; the view is run by whoever made it.
+func (k *Keeper) Follow(v *roster.View) { k.defined = v }
+
 // Ready returns a channel that is closed once the topology was applied.
 func (k *Keeper) Ready() <-chan struct{} { return k.ready }
 
@@ -58,7 +69,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 	defer k.js.Conn().RemoveStatusListener(connected)
 	backoff := minBackoff
 	for {
-		wait := k.interval
+		wait, changed := k.interval, k.changed()
 		if !k.check(ctx) {
 			wait, backoff = backoff, min(2*backoff, maxBackoff)
 		} else {
@@ -74,37 +85,76 @@ func (k *Keeper) Run(ctx context.Context) error {
 			if !open { // the connection was closed for good
 				connected = nil
 			}
+		case <-changed:
+			timer.Stop()
 		case <-timer.C:
 		}
 	}
 }
 
-// check applies the topology and reports whether all is well.
+// changed returns a channel that is closed once the roster is another one than
+// that which is applied after this call.
+func (k *Keeper) changed() <-chan struct{} {
+	if k.defined == nil {
+		return nil
+	}
+	return k.defined.Changed()
+}
+
+// wanted is the topology with what is defined at run time.
+func (k *Keeper) wanted() (t Topology, revision uint64) {
+	t = k.topology
+	if k.defined == nil {
+		return t, 0
+	}
+	r := k.defined.Roster()
+	t.Providers = slices.Clone(t.Providers)
+	for _, d := range r.Definitions {
+		if !slices.ContainsFunc(k.topology.Providers, func(p Provider) bool { return p.Name == d.Name }) {
+			t.Providers = append(t.Providers, Provider{Name: d.Name, MaxConcurrency: d.MaxConcurrency})
+		}
+	}
+	return t, r.Revision
+}
+
+// check applies the topology and reports whether calls can travel.
 func (k *Keeper) check(ctx context.Context) bool {
 	bounded, cancel := context.WithTimeout(ctx, applyTimeout)
 	defer cancel()
-	changed, err := apply(bounded, k.js, k.topology)
+	wanted, revision := k.wanted()
+	changed, err := apply(bounded, k.js, wanted)
 	if len(changed) > 0 {
-		k.log.Log(ctx, k.level(), "set up what was missing or different", slog.Any("changed", changed))
+		k.log.Log(ctx, k.level(revision), "set up what was missing or different", slog.Any("changed", changed))
+	}
+	less, ok := errors.AsType[*lesser](err)
+	if ok = ok || err == nil; ok {
+		k.seen = revision
+		k.readyOnce.Do(func() { close(k.ready) })
 	}
 	switch {
 	case err == nil:
 		k.failing = ""
-		k.readyOnce.Do(func() { close(k.ready) })
 	case ctx.Err() == nil && err.Error() != k.failing:
 		k.failing = err.Error()
-		k.log.Warn("streams and buckets cannot be set up, trying again", slog.Any(logging.KeyError, err))
+		if less != nil {
+			k.log.Warn("what models think before they call tools is not kept for clients that forget it: that takes 64 MiB of the NATS server's memory", slog.Any(logging.KeyError, err))
+		} else {
+			k.log.Warn("streams and buckets cannot be set up, trying again", slog.Any(logging.KeyError, err))
+		}
 	}
-	return err == nil
+	return ok
 }
 
-// level is that of a change: at the start it is expected, later it means that
-// somebody, or a restart, has taken something away.
-func (k *Keeper) level() slog.Level {
+// level is that of a change: at the start, and with a new roster, it is
+// expected; otherwise it means that somebody, or a restart, has taken something
+// away.
+func (k *Keeper) level(revision uint64) slog.Level {
 	select {
 	case <-k.ready:
-		return slog.LevelWarn
+		if revision == k.seen {
+			return slog.LevelWarn
+		}
 	default:
-		return slog.LevelDebug
 	}
+	return slog.LevelDebug
 }

@@ -1,10 +1,15 @@
 package broker
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/offbeat-studio/allama/shared/bus"
@@ -76,4 +81,42 @@ func TestKeeperWaitsForTheServer(t *testing.T) {
 	}
 	start(t, cfg)
 	<-k.Ready()
+}
+
+// Calls can do without the thoughts, as on a server that has no memory for them.
+func TestKeeperDoesWithoutThoughts(t *testing.T) {
+	s, err := server.NewServer(&server.Options{
+		DontListen: true, NoSigs: true, JetStream: true, StoreDir: t.TempDir(), JetStreamMaxMemory: 1 << 20, JetStreamMaxStore: maxStore,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(s.Shutdown)
+	nc, err := nats.Connect("", nats.InProcessServer(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	k := NewKeeper(js, Topology{Providers: twoProviders.Providers}, slog.New(slog.NewTextHandler(&log, nil)))
+	for range 2 {
+		if !k.check(t.Context()) {
+			t.Fatalf("calls cannot travel:\n%s", &log)
+		}
+	}
+	<-k.Ready()
+	if !hasConsumer(t, js)() {
+		t.Error("there is no consumer")
+	}
+	if _, err := js.KeyValue(t.Context(), bus.BucketCatalog); err != nil {
+		t.Errorf("the bucket of the catalog: %v", err)
+	}
+	if said := log.String(); strings.Count(said, "\n") != 1 || !strings.Contains(said, "insufficient memory") || !strings.Contains(said, "64 MiB") {
+		t.Errorf("it said\n%s", said)
+	}
 }

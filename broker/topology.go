@@ -10,7 +10,8 @@ import (
 )
 
 // A Topology is what a server must have before calls can travel over it. All
-// of it together needs less than 512 MiB of a server's store.
+// of it together needs less than 576 MiB of a server's store; 64 MiB of that
+// are always memory.
 type Topology struct {
 	Providers []Provider
 
@@ -81,6 +82,18 @@ func (t Topology) streams() []jetstream.StreamConfig {
 		MaxBytes:    64 * mib,
 		MaxAge:      30 * day,
 		Duplicates:  2 * time.Minute,
+	}, {
+		Name:        bus.StreamThoughts,
+		Description: "what models thought before they called tools",
+		Subjects:    []string{bus.SubjectsThoughts},
+		Storage:     jetstream.MemoryStorage, // they are not to be found on a disk
+		MaxMsgs:     unlimited,
+		MaxBytes:    64 * mib,
+		MaxAge:      2 * time.Hour,
+		Duplicates:  2 * time.Minute,
+		AllowDirect: true,
+
+		MaxMsgsPerSubject: 1,
 	}}
 }
 

@@ -25,7 +25,7 @@ func mustApply(t *testing.T, js jetstream.JetStream, topology Topology) (changed
 
 func TestApplyWritesOnlyWhatDiffers(t *testing.T) {
 	js := memory(t)
-	all := []string{"JOBS", "USAGE", "DLQ", "catalog", "config", "JOBS/openai", "JOBS/gpu.1"}
+	all := []string{"JOBS", "USAGE", "DLQ", "THOUGHTS", "catalog", "config", "JOBS/openai", "JOBS/gpu.1"}
 	if got := mustApply(t, js, twoProviders); !slices.Equal(got, all) {
 		t.Errorf("first time: changed %v, want %v", got, all)
 	}
@@ -56,6 +56,10 @@ func TestApplyHealsWhatWasDeletedOrAltered(t *testing.T) {
 			_, err := js.UpdateStream(t.Context(), jetstream.StreamConfig{Name: bus.StreamDLQ, Storage: jetstream.MemoryStorage})
 			return err
 		}, []string{"DLQ"}},
+		{"the way to read thoughts", func(js jetstream.JetStream) error {
+			_, err := js.UpdateStream(t.Context(), jetstream.StreamConfig{Name: bus.StreamThoughts, Subjects: []string{bus.SubjectsThoughts}, Storage: jetstream.MemoryStorage})
+			return err
+		}, []string{"THOUGHTS"}},
 		{"the limits of a bucket", func(js jetstream.JetStream) error {
 			_, err := js.UpdateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: bus.BucketConfig, History: 9, Storage: jetstream.MemoryStorage})
 			return err
@@ -93,7 +97,7 @@ func TestApplyChoosesTheStorage(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			js := memory(t)
 			mustApply(t, js, tt.topology)
-			for name, want := range map[string]jetstream.StorageType{"JOBS": tt.jobs, "USAGE": tt.rest, "DLQ": tt.rest, "KV_catalog": tt.rest, "KV_config": tt.rest} {
+			for name, want := range map[string]jetstream.StorageType{"JOBS": tt.jobs, "USAGE": tt.rest, "DLQ": tt.rest, "THOUGHTS": mem, "KV_catalog": tt.rest, "KV_config": tt.rest} {
 				s, err := js.Stream(t.Context(), name)
 				if err != nil {
 					t.Fatal(err)
@@ -126,6 +130,29 @@ func TestJobsRefusesRatherThanForgets(t *testing.T) {
 	}
 	if _, err := js.Publish(t.Context(), "allama.jobs.two.tokens", nil); !errors.Is(err, jetstream.ErrNoStreamResponse) {
 		t.Errorf("publish elsewhere = %v, want no stream", err)
+	}
+}
+
+func TestThoughtsForgetRatherThanRefuse(t *testing.T) {
+	js := memory(t)
+	mustApply(t, js, twoProviders)
+	s, err := js.Stream(t.Context(), bus.StreamThoughts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := s.CachedInfo().Config
+	if got.Retention != jetstream.LimitsPolicy || got.Discard != jetstream.DiscardOld || got.MaxMsgs != -1 || got.MaxMsgsPerSubject != 1 ||
+		got.MaxBytes != 64<<20 || got.MaxAge != 2*time.Hour || !slices.Equal(got.Subjects, []string{"allama.thoughts.*.*"}) {
+		t.Errorf("THOUGHTS = %+v", got)
+	}
+	for _, thought := range []string{"first", "second"} {
+		if _, err := js.Publish(t.Context(), bus.SubjectThoughts("gpu.1", "a.b"), []byte(thought)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m, err := js.Conn().Request(bus.SubjectThoughtsLast("gpu.1", "a.b"), nil, 5*time.Second)
+	if err != nil || string(m.Data) != "second" {
+		t.Errorf("the last thought: error %v, got %+v", err, m)
 	}
 }
 
@@ -176,7 +203,7 @@ func TestConsumerOfAnUncappedProvider(t *testing.T) {
 	}
 }
 
-func TestTopologyFitsAServerOfHalfAGibibyte(t *testing.T) {
+func TestTopologyFitsItsServer(t *testing.T) {
 	var sum int64
 	for _, s := range (Topology{}).streams() {
 		sum += s.MaxBytes
@@ -184,7 +211,7 @@ func TestTopologyFitsAServerOfHalfAGibibyte(t *testing.T) {
 	for _, b := range (Topology{}).buckets() {
 		sum += b.MaxBytes
 	}
-	if sum <= 0 || sum > 512<<20 {
-		t.Errorf("the topology needs %d MiB, want at most 512", sum>>20)
+	if sum <= 0 || sum > 576<<20 || sum > maxMemory || sum > maxStore {
+		t.Errorf("the topology needs %d MiB, want at most 576", sum>>20)
 	}
 }

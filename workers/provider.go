@@ -22,7 +22,8 @@ type Provider interface {
 	// with the longest duration, so that what came before is sent on; an
 	// error of wait ends the answer.
 	//
-	// It returns an [*llm.Error] when the upstream refuses the call outright;
+	// It returns an [*llm.Error] when the upstream refuses the call outright,
+	// and before anything is sent where r is strict and [llm.Strictly] says so;
 	// later failures are yielded by the stream. The caller must range over the
 	// stream, or end ctx, to release the connection.
 	Answer(ctx context.Context, r *llm.Request, wait func(longest time.Duration) error) (llm.Stream, []llm.Warning, error)
@@ -52,6 +53,15 @@ type Embedder interface {
 	// Embed returns the embeddings of the texts of r, and what of r could not
 	// be carried. It calls wait as Answer does.
 	Embed(ctx context.Context, r *llm.EmbedRequest, wait func(longest time.Duration) error) (*llm.Embeddings, []llm.Warning, error)
+}
+
+// A signer is a [Provider] whose models sign what they think, and miss it, or
+// refuse to go on, where it does not come back with the results of their calls.
+type signer interface {
+	Provider
+
+	// Signed reports whether a thought is one of theirs.
+	Signed(t llm.Thinking) bool
 }
 
 // A Lister is a [Provider] that can say which models it serves.

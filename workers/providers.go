@@ -24,6 +24,7 @@ type ProviderConfig struct {
 	MaxConcurrency int            // calls at once, of one process; 0: 20,000
 	Timeout        time.Duration  // longest silence of the upstream; 0: the kind's default
 	Beta           *bool          // whether beta headers of clients are sent on; nil: to Anthropic itself only
+	Strict         bool           // calls are rather refused than sent with less in them, whatever the client says
 }
 
 // A kind is a way to make providers.

@@ -72,7 +72,7 @@ func TestVendorStandsForItsKind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := catalog.Provider{Name: "fast", Kind: "openai", Dialect: "openai", BaseURL: "https://api.groq.com/openai/v1", Native: []string{"openai/chat/completions"}}
+	want := catalog.Provider{Name: "fast", Kind: "openai", Dialect: "openai", BaseURL: "https://api.groq.com/openai/v1", Native: []string{"openai/chat/completions", "openai/audio/transcriptions", "openai/audio/translations", "openai/audio/speech"}}
 	if !reflect.DeepEqual(entry, want) {
 		t.Errorf("entry is %+v want %+v", entry, want)
 	}

@@ -23,45 +23,63 @@ type Config struct {
 	Local     *bus.Local    // set where the owners of calls run in the same process
 	Logger    *slog.Logger  // default: discard
 	Drain     time.Duration // how long running calls may go on at the end; default 30s
+	Defined   Defined
 }
 
 // A Worker performs the calls of several providers.
 type Worker struct {
-	parts     []*bus.Worker
-	providers []Provider
+	nc      *nats.Conn
+	local   *bus.Local
+	drain   time.Duration
+	log     *slog.Logger
+	parts   []part
+	defined Defined
 }
 
 // New returns a worker; [Worker.Run] starts it. It fails when a provider's
 // configuration is of no use.
 func New(nc *nats.Conn, c Config) (*Worker, error) {
-	log := cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
-	w := &Worker{}
+	w := &Worker{nc: nc, local: c.Local, drain: c.Drain, log: cmp.Or(c.Logger, slog.New(slog.DiscardHandler)), defined: c.Defined}
 	names := map[string]bool{}
 	for _, p := range c.Providers {
 		if names[p.Name] {
 			return nil, fmt.Errorf("provider %s: there are two of the name", p.Name)
 		}
 		names[p.Name] = true
-		provider, err := Open(p)
+		part, err := w.part(p, nil)
 		if err != nil {
 			return nil, err
 		}
-		h := &handler{provider: provider, log: log.With(slog.String(logging.KeyProvider, p.Name))}
-		part, err := bus.NewWorker(nc, p.Name, bus.WorkerOptions{
-			Concurrency: cmp.Or(p.MaxConcurrency, defaultConcurrency),
-			Grace:       c.Drain, Local: c.Local, Logger: log,
-		}, h.handle)
-		if err != nil {
-			return nil, fmt.Errorf("provider %s: %w", p.Name, err)
-		}
 		w.parts = append(w.parts, part)
-		w.providers = append(w.providers, provider)
 	}
 	return w, nil
 }
 
+// part returns what serves a provider. Where until is not nil, its calls are
+// given all the time they need before that is closed.
+func (w *Worker) part(p ProviderConfig, until <-chan struct{}) (part, error) {
+	provider, err := Open(p)
+	if err != nil {
+		return part{}, err
+	}
+	h := &handler{provider: provider, strict: p.Strict, log: w.log.With(slog.String(logging.KeyProvider, p.Name))}
+	if s, ok := provider.(signer); ok {
+		if h.thoughts, err = newThoughts(w.nc, p.Name, s, h.log); err != nil {
+			return part{}, fmt.Errorf("provider %s: %w", p.Name, err)
+		}
+	}
+	worker, err := bus.NewWorker(w.nc, p.Name, bus.WorkerOptions{
+		Concurrency: cmp.Or(p.MaxConcurrency, defaultConcurrency),
+		Grace:       w.drain, Until: until, Local: w.local, Logger: w.log,
+	}, h.handle)
+	if err != nil {
+		return part{}, fmt.Errorf("provider %s: %w", p.Name, err)
+	}
+	return part{worker, provider}, nil
+}
+
 // Run performs calls until ctx is done, then lets the running ones end. When
-// one provider's part fails, all of them stop.
+// the part of a provider that is configured fails, all of them stop.
 func (w *Worker) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -69,16 +87,14 @@ func (w *Worker) Run(ctx context.Context) error {
 	var parts sync.WaitGroup
 	for i, part := range w.parts {
 		parts.Go(func() {
-			if errs[i] = part.Run(ctx); errs[i] != nil {
+			if errs[i] = part.run(ctx); errs[i] != nil {
 				stop()
 			}
 		})
 	}
-	parts.Wait()
-	for _, p := range w.providers {
-		if r, ok := p.(remote); ok {
-			r.Close()
-		}
+	if w.defined.View != nil {
+		parts.Go(func() { w.follow(ctx) })
 	}
+	parts.Wait()
 	return errors.Join(errs...)
 }

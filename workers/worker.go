@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/offbeat-studio/allama/shared/bus"
 	"github.com/offbeat-studio/allama/shared/catalog"
 	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/logging"
+	"github.com/offbeat-studio/allama/shared/rawform"
 	"github.com/offbeat-studio/allama/shared/rawjson"
 	"github.com/offbeat-studio/allama/workers/upstream"
 )
@@ -20,9 +22,15 @@ import (
 // waits for a sign of an attempt: the upstream's own timeout comes first.
 const waitMargin = 5 * time.Second
 
+// managePatience is how long an upstream may be silent while it changes its
+// models: it may have to check, or to convert, files of many gigabytes.
+const managePatience = 10 * time.Minute
+
 // A handler has one provider perform jobs.
 type handler struct {
 	provider Provider
+	strict   bool      // whatever jobs say
+	thoughts *thoughts // nil where the provider's models miss none
 	log      *slog.Logger
 }
 
@@ -64,8 +72,8 @@ func (h *handler) canonical(a *attempt) error {
 	if err := json.Unmarshal(a.job.Body, r); err != nil {
 		return fmt.Errorf("read job: %w", err)
 	}
-	r.Model = a.job.Model
-	events, warnings, err := h.provider.Answer(a.ctx, r, a.wait)
+	r.Model, r.Strict = a.job.Model, r.Strict || h.isStrict(a.job)
+	events, warnings, err := h.answer(a, r)
 	if err != nil {
 		return err
 	}
@@ -78,10 +86,18 @@ func (h *handler) native(a *attempt) error {
 	if !ok || !takes(f, a.job) {
 		return fmt.Errorf("job in the dialect %q, with the operation %q: the provider does not take it as it is", a.job.Dialect, a.job.Operation)
 	}
-	answer, err := f.Forward(a.ctx, &upstream.Call{
-		Dialect: a.job.Dialect, Operation: a.job.Operation, Body: withModel(a.job.Body, a.job.Model), Header: a.job.Header,
-		Stream: a.job.Stream, Wait: a.wait,
-	})
+	body, err := named(a.job)
+	if err != nil {
+		return err
+	}
+	call := &upstream.Call{
+		Dialect: a.job.Dialect, Operation: a.job.Operation, Method: a.job.Method, Body: body, Header: a.job.Header,
+		Stream: a.job.Stream, Media: a.job.Task == llm.TaskMedia, Strict: h.isStrict(a.job), Wait: a.wait,
+	}
+	if a.job.Task == llm.TaskManage {
+		call.Media, call.Patience = !a.job.Stream, managePatience
+	}
+	answer, err := f.Forward(a.ctx, call)
 	if err != nil {
 		return err
 	}
@@ -89,7 +105,7 @@ func (h *handler) native(a *attempt) error {
 		a.head = &bus.Head{Encoding: bus.Canonical, Warnings: answer.Warnings}
 		return a.write(answer.Events)
 	}
-	a.head = &bus.Head{ContentType: answer.ContentType, Whole: answer.Whole, Warnings: answer.Warnings}
+	a.head = &bus.Head{ContentType: answer.ContentType, Whole: answer.Whole, Status: answer.Status, Warnings: answer.Warnings}
 	var o opening
 	for p, err := range answer.Pieces {
 		for _, e := range p.Events {
@@ -102,12 +118,20 @@ func (h *handler) native(a *attempt) error {
 		if len(raw) == 0 {
 			continue
 		}
-		if err := a.data(raw); err != nil {
+		send := a.data
+		if answer.Whole {
+			send = a.parts
+		}
+		if err := send(raw); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// isStrict says whether a job is rather refused than performed in part. A
+// client cannot loosen what the operator has tightened.
+func (h *handler) isStrict(j *bus.Job) bool { return h.strict || j.Strict }
 
 // takes goes by the rule by which the owners of calls go.
 func takes(f Forwarder, j *bus.Job) bool {
@@ -133,8 +157,11 @@ func (o *opening) pass(p upstream.Piece) []byte {
 	if o.over {
 		return p.Raw
 	}
-	o.held = append(o.held, p.Raw...)
-	if o.over = !isOpening(p) || len(o.held) > maxHeld; !o.over {
+	o.over = !isOpening(p) || len(o.held)+len(p.Raw) > maxHeld
+	if o.over && len(o.held) == 0 {
+		return p.Raw // it may be a whole picture
+	}
+	if o.held = append(o.held, p.Raw...); !o.over {
 		return nil
 	}
 	return o.held
@@ -147,6 +174,23 @@ func isOpening(p upstream.Piece) bool {
 		}
 	}
 	return len(p.Events) > 0 || p.Idle
+}
+
+// named returns the job's body with the name by which the provider knows the
+// model. A job that manages models has it already, wherever its body wants it.
+func named(j *bus.Job) ([]byte, error) {
+	if j.Task == llm.TaskManage {
+		return j.Body, nil
+	}
+	contentType := j.Header["Content-Type"]
+	if !rawform.Is(contentType) {
+		return withModel(j.Body, j.Model), nil
+	}
+	form, err := rawform.Parse(contentType, j.Body)
+	if err != nil {
+		return nil, fmt.Errorf("read the form of a job: %w", err)
+	}
+	return form.Set("model", j.Model)
 }
 
 // withModel returns the body with the model's name in it. Where it has it
@@ -193,6 +237,23 @@ func (a *attempt) data(p []byte) error {
 		return nil
 	}
 	return a.reply.Data(a.ctx, p)
+}
+
+// maxPart is what of a body is sent at once.
+const maxPart = 256 << 10
+
+// parts sends a body, which may be large, so that nobody on the way puts it
+// together but who needs the whole of it.
+func (a *attempt) parts(body []byte) error {
+	if a.head != nil {
+		a.head.Size = len(body)
+	}
+	for part := range slices.Chunk(body, maxPart) {
+		if err := a.data(part); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // write writes events as lines.
@@ -255,6 +316,7 @@ var levelOf = map[llm.Code]slog.Level{
 	llm.CodeInternal:     slog.LevelError,
 	llm.CodeCanceled:     slog.LevelDebug,
 	llm.CodeInvalid:      slog.LevelDebug,
+	llm.CodeUnsupported:  slog.LevelDebug,
 }
 
 // report logs how an attempt ended.
@@ -265,6 +327,9 @@ func (h *handler) report(j *bus.Job, e *llm.Error, took time.Duration) {
 		if level, ok = levelOf[e.Code]; !ok {
 			level = slog.LevelWarn
 		}
+	}
+	if j.Task == llm.TaskManage {
+		level = min(level, slog.LevelInfo) // it is the client's wish that has failed, not a model
 	}
 	if !h.log.Enabled(context.Background(), level) {
 		return

@@ -52,8 +52,14 @@ func (s script) Answer(_ context.Context, _ *llm.Request, wait func(time.Duratio
 // perform has p perform one job, over a bus, and returns all of the answer.
 func perform(t *testing.T, p Provider, j bus.Job) []bus.Message {
 	t.Helper()
+	return performBy(t, &handler{provider: p}, j)
+}
+
+// performBy is perform for a handler without a log.
+func performBy(t *testing.T, h *handler, j bus.Job) []bus.Message {
+	t.Helper()
 	server := bustest.Start(t, 6*time.Second, "p")
-	h := &handler{provider: p, log: slog.New(slog.NewJSONHandler(io.Discard, nil))}
+	h.log = slog.New(slog.NewJSONHandler(io.Discard, nil))
 	worker, err := bus.NewWorker(bustest.Connect(t, server), "p", bus.WorkerOptions{}, h.handle)
 	if err != nil {
 		t.Fatal(err)
@@ -154,6 +160,7 @@ func TestWhatComesTogetherTravelsTogether(t *testing.T) {
 type recording struct {
 	script
 	pieces []upstream.Piece
+	whole  bool
 	err    error // after the pieces
 }
 
@@ -164,7 +171,7 @@ func (r recording) Native() []string {
 }
 
 func (r recording) Forward(_ context.Context, c *upstream.Call) (*upstream.Answer, error) {
-	return &upstream.Answer{ContentType: "text/event-stream", Pieces: func(yield func(upstream.Piece, error) bool) {
+	return &upstream.Answer{ContentType: "text/event-stream", Whole: r.whole, Pieces: func(yield func(upstream.Piece, error) bool) {
 		for _, p := range r.pieces {
 			if c.Wait(time.Second) != nil || !yield(p, nil) {
 				return
@@ -213,6 +220,29 @@ func TestTheOpeningWaitsForContent(t *testing.T) {
 				t.Errorf("end is %+v", end)
 			}
 		})
+	}
+}
+
+// A whole body may be large. A frame of a stream stays one, however large.
+func TestABodyIsSentInParts(t *testing.T) {
+	body := []byte(strings.Repeat("0123456789", 300_000))
+	for whole, want := range map[bool]int{true: 12, false: 1} {
+		job := bus.Job{Encoding: bus.Native, Dialect: "openai", Operation: "chat/completions", Model: "m", Body: []byte(`{}`)}
+		var head bus.Head
+		var got []byte
+		parts := 0
+		for _, m := range perform(t, recording{pieces: []upstream.Piece{{Raw: body}}, whole: whole}, job) {
+			switch m := m.(type) {
+			case bus.Head:
+				head = m
+			case bus.Data:
+				got = append(got, m...)
+				parts++
+			}
+		}
+		if parts != want || string(got) != string(body) || whole != (head.Size == len(body)) {
+			t.Errorf("whole %t: got %d parts of %d bytes and the head %+v, want %d of %d", whole, parts, len(got), head, want, len(body))
+		}
 	}
 }
 

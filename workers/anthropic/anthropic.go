@@ -9,12 +9,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/offbeat-studio/allama/shared/catalog"
 	"github.com/offbeat-studio/allama/shared/dialect/anthropic"
+	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/workers/upstream"
 )
 
@@ -45,6 +44,9 @@ func New(c upstream.Config) (*Provider, error) {
 		Timeouts: upstream.Timeouts{}.Silence(c.Timeout),
 	})}, nil
 }
+
+// Signed reports whether the API knows the thought for one of its models'.
+func (p *Provider) Signed(t llm.Thinking) bool { return anthropic.Signed(t) }
 
 // passes are the headers of clients that the server at base is sent. Other
 // servers than Anthropic's own refuse calls over beta features that they do not
@@ -87,42 +89,4 @@ func (p *Provider) Models(ctx context.Context) ([]catalog.Model, error) {
 		query.Set("after_id", list.LastID)
 	}
 	return models, nil
-}
-
-// A record is one model as the API describes it.
-type record struct {
-	ID             string                     `json:"id"`
-	DisplayName    string                     `json:"display_name"`
-	CreatedAt      string                     `json:"created_at"`
-	MaxInputTokens int                        `json:"max_input_tokens"`
-	MaxTokens      int                        `json:"max_tokens"`
-	Capabilities   map[string]json.RawMessage `json:"capabilities"` // each with a field supported
-}
-
-func (r record) model() catalog.Model {
-	created, _ := time.Parse(time.RFC3339, r.CreatedAt) // zero where it is no time
-	m := catalog.Model{
-		ID: r.ID, DisplayName: r.DisplayName, Kind: "chat", OwnedBy: "anthropic",
-		ContextLength: max(r.MaxInputTokens, 0), MaxOutput: max(r.MaxTokens, 0),
-		Capabilities: []string{"completion", "tools"}, // all models of the API have these
-		Created:      created,
-	}
-	for _, c := range capabilityOf {
-		if r.supports(c.theirs) && !slices.Contains(m.Capabilities, c.ours) {
-			m.Capabilities = append(m.Capabilities, c.ours)
-		}
-	}
-	return m
-}
-
-var capabilityOf = []struct{ theirs, ours string }{
-	{"image_input", "vision"}, {"vision", "vision"}, {"thinking", "thinking"},
-}
-
-func (r record) supports(capability string) bool {
-	var c struct {
-		Supported bool `json:"supported"`
-	}
-	raw := r.Capabilities[capability]
-	return string(raw) == "true" || json.Unmarshal(raw, &c) == nil && c.Supported
 }

@@ -34,7 +34,7 @@ func (Provider) Models(context.Context) ([]catalog.Model, error) {
 	return []catalog.Model{{
 		ID: Model, DisplayName: "Demo", Kind: "chat", OwnedBy: "allama",
 		Capabilities:  []string{"completion", "tools", "thinking"},
-		ContextLength: 32_768, MaxOutput: 4096,
+		ContextLength: 32_768, Facts: llm.Facts{MaxOutput: 4096},
 		Modalities: catalog.Modalities{Input: []string{"text"}, Output: []string{"text"}},
 		Details:    catalog.Details{Format: "builtin", Family: "demo"},
 	}}, nil
@@ -45,6 +45,10 @@ func (Provider) Answer(ctx context.Context, r *llm.Request, wait func(time.Durat
 	if r.Model != Model {
 		return nil, nil, unknown(r.Model)
 	}
+	warnings, err := ignored(r)
+	if err != nil {
+		return nil, nil, err
+	}
 	w := &writer{ctx: ctx, wait: wait, left: r.Limits.MaxTokens, limited: r.Limits.MaxTokens > 0}
 	if r.Stream {
 		w.pause = pause
@@ -52,7 +56,7 @@ func (Provider) Answer(ctx context.Context, r *llm.Request, wait func(time.Durat
 	return func(yield func(llm.Event, error) bool) {
 		w.yield = yield
 		w.answer(r)
-	}, nil, nil
+	}, warnings, nil
 }
 
 func unknown(model string) *llm.Error {

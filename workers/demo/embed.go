@@ -30,13 +30,17 @@ func (Provider) Embed(_ context.Context, r *llm.EmbedRequest, _ func(time.Durati
 	if n < 0 || n > maxDimensions {
 		return nil, nil, &llm.Error{Code: llm.CodeInvalid, Param: "dimensions", Message: "dimensions must be from 1 to 1024"}
 	}
+	warnings, err := ignoredToEmbed(r)
+	if err != nil {
+		return nil, nil, err
+	}
 	out := &llm.Embeddings{Model: Model, Vectors: make([][]float64, len(r.Input)), Usage: &llm.Usage{}}
 	for i, text := range r.Input {
 		words := strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsNumber(r) })
 		out.Vectors[i] = direction(words, n)
 		out.Usage.Input += max(1, len(words))
 	}
-	return out, nil, nil
+	return out, warnings, nil
 }
 
 // direction adds up the words' own vectors.

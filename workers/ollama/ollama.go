@@ -30,6 +30,7 @@ const loadTimeout = 5*time.Minute + 10*time.Second
 // A Provider is one Ollama. It is safe for concurrent use.
 type Provider struct {
 	*upstream.Client
+	memory memory
 }
 
 // New returns a provider. The host is what Ollama takes as OLLAMA_HOST.
@@ -42,7 +43,7 @@ func New(c upstream.Config) (*Provider, error) {
 	if key := c.APIKey.Reveal(); key != "" {
 		header.Set("Authorization", "Bearer "+key)
 	}
-	return &Provider{upstream.New(upstream.Options{
+	return &Provider{Client: upstream.New(upstream.Options{
 		Base: base, Dialect: ollama.Client{}, Lines: true, Header: header, Key: c.APIKey,
 		Timeouts: upstream.Timeouts{FirstStream: loadTimeout}.Silence(c.Timeout),
 	})}, nil
@@ -66,7 +67,8 @@ func parseHost(text string) (*url.URL, error) {
 	return base, nil
 }
 
-// Models lists the models of GET /api/tags.
+// Models lists the models of GET /api/tags, and asks for what older versions
+// leave out of it.
 func (p *Provider) Models(ctx context.Context) ([]catalog.Model, error) {
 	type tags struct {
 		Models []json.RawMessage `json:"models"`
@@ -82,6 +84,12 @@ func (p *Provider) Models(ctx context.Context) ([]catalog.Model, error) {
 		m := t.model()
 		m.Raw = raw
 		models = append(models, m)
+	}
+	p.complete(ctx, models)
+	for i := range models {
+		if m := &models[i]; m.Capabilities != nil && !slices.Contains(m.Capabilities, "thinking") {
+			m.Thinking = ollama.Unthinking()
+		}
 	}
 	return models, nil
 }

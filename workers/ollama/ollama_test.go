@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/offbeat-studio/allama/shared/catalog"
+	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/workers/upstream"
 )
 
@@ -73,12 +74,13 @@ func TestModels(t *testing.T) {
 		}
 		got[i].Raw, got[i].Modified = nil, got[i].Modified.UTC()
 	}
+	unthinking := llm.Facts{Thinking: []string{"false"}}
 	want := []catalog.Model{
-		{ID: "llama3.2:latest", Kind: "chat", Capabilities: []string{"completion", "tools"}, ContextLength: 131072,
+		{ID: "llama3.2:latest", Kind: "chat", Capabilities: []string{"completion", "tools"}, ContextLength: 131072, Facts: unthinking,
 			Modified: time.Date(2025, 5, 5, 0, 37, 44, 706015396, time.UTC),
 			Details: catalog.Details{Digest: "a80c", Size: 2019393189, Format: "gguf", Family: "llama", Families: []string{"llama"},
 				ParameterSize: "3.2B", Quantization: "Q4_K_M", EmbeddingLength: 3072}},
-		{ID: "embedder:latest", Kind: "embedding", Capabilities: []string{"embedding"}},
+		{ID: "embedder:latest", Kind: "embedding", Capabilities: []string{"embedding"}, Facts: unthinking},
 		{ID: "old-bert:latest", Kind: "embedding", Details: catalog.Details{Family: "nomic-bert"}},
 		{ID: "odd:latest", Kind: "chat"},
 	}

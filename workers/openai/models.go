@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/offbeat-studio/allama/shared/catalog"
+	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/workers/upstream"
 )
 
@@ -120,8 +121,8 @@ func (r record) model() catalog.Model {
 		OwnedBy:     r.OwnedBy.value,
 		ContextLength: cmp.Or(r.ContextLength.int(), r.ContextWindow.int(),
 			r.MaxModelLen.int(), r.MaxContextLength.int()),
-		MaxOutput: cmp.Or(r.MaxCompletionTokens.int(), r.MaxOutputTokens.int(),
-			r.TopProvider.value.MaxCompletionTokens.int()),
+		Facts: llm.Facts{MaxOutput: cmp.Or(r.MaxCompletionTokens.int(), r.MaxOutputTokens.int(),
+			r.TopProvider.value.MaxCompletionTokens.int())},
 		Modalities:   catalog.Modalities{Input: r.Architecture.value.Input, Output: r.Architecture.value.Output},
 		Capabilities: r.capabilities(),
 		Prices: catalog.Prices{

@@ -45,10 +45,11 @@ func New(c upstream.Config) (*Provider, error) {
 	p.dialect.Adapts = p.Name != "" && !p.exact
 	base.Path = strings.TrimSuffix(cmp.Or(strings.TrimSuffix(base.Path, "/chat/completions"), p.path), "/")
 	if strings.Contains(base.Path, "/deployments/") { // of Azure's older API, which has no Responses
-		p.operations = []string{chat, completions, embeddings}
+		p.operations = slices.Concat([]string{chat, completions, embeddings}, media)
 	}
 	return &Provider{Client: upstream.New(upstream.Options{
 		Base: base, Dialect: p.dialect, Also: p.also(), Native: p.operations, Header: p.header(c), Query: query, Key: c.APIKey,
+		Passes:   []string{"Content-Type"}, // of forms
 		Timeouts: upstream.Timeouts{}.Silence(c.Timeout),
 	}), models: p.models}, nil
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/offbeat-studio/allama/shared/catalog"
+	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/workers/upstream"
 )
 
@@ -83,12 +84,12 @@ func TestModelsOfManyVendors(t *testing.T) {
 		{"OpenAI", `{"id":"gpt-4o","object":"model","created":1715367049,"owned_by":"system"}`,
 			catalog.Model{ID: "gpt-4o", Kind: "chat", OwnedBy: "system", Created: time.Unix(1715367049, 0).UTC()}},
 		{"limits in the manner of Groq", `{"id":"k","context_window":131072,"max_completion_tokens":16384,"active":true,"public_apps":null}`,
-			catalog.Model{ID: "k", Kind: "chat", ContextLength: 131072, MaxOutput: 16384}},
+			catalog.Model{ID: "k", Kind: "chat", ContextLength: 131072, Facts: llm.Facts{MaxOutput: 16384}}},
 		{"limits in the manner of vLLM", `{"id":"k","max_model_len":4096,"permission":[{}]}`,
 			catalog.Model{ID: "k", Kind: "chat", ContextLength: 4096}},
 		{"OpenRouter", `{"id":"a/b","name":"B","context_length":1000,"architecture":{"input_modalities":["text","image"],"output_modalities":["text"]},
 			"pricing":{"prompt":"0.000003","completion":"0.000015"},"top_provider":{"max_completion_tokens":500},"supported_parameters":["tools","reasoning"]}`,
-			catalog.Model{ID: "a/b", DisplayName: "B", Kind: "chat", ContextLength: 1000, MaxOutput: 500,
+			catalog.Model{ID: "a/b", DisplayName: "B", Kind: "chat", ContextLength: 1000, Facts: llm.Facts{MaxOutput: 500},
 				Modalities:   catalog.Modalities{Input: []string{"text", "image"}, Output: []string{"text"}},
 				Capabilities: []string{"tools", "thinking", "vision"},
 				Prices:       catalog.Prices{Input: new(0.000003 * 1e6), Output: new(0.000015 * 1e6)}}},

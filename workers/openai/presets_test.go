@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -38,7 +39,7 @@ func TestVendorsAreKnownByTheirHosts(t *testing.T) {
 
 // TestPresetsAreSound finds slips in the table.
 func TestPresetsAreSound(t *testing.T) {
-	operations := []string{chat, completions, embeddings, responses}
+	operations := slices.Concat([]string{chat, completions, embeddings, responses}, media)
 	seen := map[string]bool{}
 	for _, p := range presets {
 		if p.Name == "" || seen[p.Name] || !strings.HasPrefix(p.path, "/") {
@@ -103,7 +104,7 @@ func TestEachVendorIsSpokenToInItsWay(t *testing.T) {
 	request := func(model string) *llm.Request {
 		return &llm.Request{
 			Model: model, User: "u", System: llm.Blocks{llm.Text{Text: "s"}}, Stream: true,
-			Limits:   llm.Limits{MaxTokens: 9, Stop: []string{"."}},
+			Limits: llm.Limits{MaxTokens: 9, Stop: []string{"."}}, Reasoning: &llm.Reasoning{Effort: llm.EffortLow},
 			Sampling: llm.Sampling{Temperature: new(0.5), TopK: new(3), Seed: new(int64(1)), FrequencyPenalty: new(0.1), RepeatPenalty: new(1.1)},
 			Messages: []llm.Message{{Role: llm.RoleUser, Content: llm.Blocks{llm.Text{Text: "hi"}}}},
 		}
@@ -112,8 +113,11 @@ func TestEachVendorIsSpokenToInItsWay(t *testing.T) {
 		vendor, model, path string
 		sent, kept          []string
 	}{
-		{"openai", "gpt-4o", "/v1/chat/completions", []string{"max_completion_tokens", "temperature", "safety_identifier", "stop"}, []string{"max_tokens", "user", "top_k"}},
+		{"openai", "gpt-4o", "/v1/chat/completions", []string{"max_completion_tokens", "temperature", "safety_identifier", "stop"}, []string{"max_tokens", "user", "top_k", "reasoning_effort"}},
 		{"openai", "o3-mini", "/v1/chat/completions", []string{"max_completion_tokens", "seed"}, []string{"temperature", "frequency_penalty", "stop"}},
+		{"openai", "gpt-5-chat-latest", "/v1/chat/completions", []string{"temperature", "stop"}, []string{"reasoning_effort"}},
+		{"openai", "gpt-5.1-chat-latest", "/v1/chat/completions", nil, []string{"temperature", "stop", "reasoning_effort"}},
+		{"openai", "gpt-5.1", "/v1/chat/completions", []string{"reasoning_effort"}, []string{"temperature", "stop"}},
 		{"azure", "gpt-5-mini", "/openai/v1/chat/completions?api-version=2024-10-21", nil, []string{"temperature"}},
 		{"groq", "m", "/openai/v1/chat/completions", []string{"max_completion_tokens", "temperature"}, nil},
 		{"mistral", "m", "/v1/chat/completions", []string{"max_tokens", "frequency_penalty"}, []string{"user", "seed", "stream_options"}},
@@ -152,6 +156,44 @@ func TestEachVendorIsSpokenToInItsWay(t *testing.T) {
 	}
 }
 
+func TestEffortsAreThoseThatAModelTakes(t *testing.T) {
+	tests := map[string]string{ // by model, for none, minimal, low, xhigh and max
+		"o3-mini":            "low low low high high",
+		"gpt-4o":             "- - - - -",
+		"gpt-5":              "minimal minimal low high high",
+		"gpt-5-mini":         "minimal minimal low high high",
+		"gpt-5-pro":          "high high high high high",
+		"gpt-5-chat-latest":  "- - - - -",
+		"gpt-5-codex":        "low low low high high",
+		"gpt-5.1":            "none low low high high",
+		"gpt-5.1-codex-max":  "low low low xhigh xhigh",
+		"gpt-5.1-codex-mini": "low low low high high",
+		"gpt-5.2":            "none low low xhigh xhigh",
+		"gpt-5.2-pro":        "medium medium medium xhigh xhigh",
+		"gpt-5.6":            "none low low xhigh max",
+		"gpt-9":              "none minimal low xhigh max",
+	}
+	for model, want := range tests {
+		var got []string
+		for _, effort := range []llm.Effort{llm.EffortNone, llm.EffortMinimal, llm.EffortLow, llm.EffortXHigh, llm.EffortMax} {
+			encoded, err := ofOpenAI.Encode(&llm.Request{Model: model, Reasoning: &llm.Reasoning{Effort: effort}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			sent := struct {
+				Effort string `json:"reasoning_effort"`
+			}{"-"}
+			if err := json.Unmarshal(encoded.Body, &sent); err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, sent.Effort)
+		}
+		if all := strings.Join(got, " "); all != want {
+			t.Errorf("%s: got %s, want %s", model, all, want)
+		}
+	}
+}
+
 func TestModelsThatDoNotThinkTakeSampling(t *testing.T) {
 	r := &llm.Request{Model: "gpt-5.2", Sampling: llm.Sampling{Temperature: new(0.5)}, Reasoning: &llm.Reasoning{Effort: llm.EffortNone}}
 	if _, _, body := received(t, "openai", r); body["temperature"] == nil {
@@ -160,6 +202,47 @@ func TestModelsThatDoNotThinkTakeSampling(t *testing.T) {
 	encoded, err := ofOpenAI.Encode(&llm.Request{Model: "gpt-5.2", Sampling: llm.Sampling{Temperature: new(0.5)}})
 	if err != nil || !slices.Contains(encoded.Warnings, llm.Warning{Policy: llm.Dropped, Field: "temperature"}) {
 		t.Errorf("with effort: got %+v, %v want that the temperature is dropped", encoded, err)
+	}
+}
+
+// TestForcedCallsAreAskedForAsTheVendorTakesThem is about a tool that must be
+// called, of two.
+func TestForcedCallsAreAskedForAsTheVendorTakesThem(t *testing.T) {
+	r := llm.Request{
+		Tools:      []llm.Tool{{Name: "f"}, {Name: "g"}},
+		ToolChoice: &llm.ToolChoice{Mode: llm.ToolsRequired, Only: []string{"f"}, Serial: true},
+		Messages:   []llm.Message{{Role: llm.RoleUser, Content: llm.Blocks{llm.Text{Text: "hi"}}}},
+	}
+	byName := map[string]any{"type": "function", "function": map[string]any{"name": "f"}}
+	for _, tt := range []struct {
+		vendor, model string
+		choice        any
+		tools         int
+		serial, urged bool
+	}{
+		{"openai", "gpt-4o", byName, 2, true, false},
+		{"openai", "o3-mini", byName, 2, false, false},
+		{"groq", "m", byName, 2, true, false},
+		{"deepseek", "deepseek-chat", byName, 2, true, false},
+		{"deepseek", "deepseek-reasoner", "auto", 1, true, true},
+		{"deepseek", "deepseek-v4-pro", "auto", 1, true, true},
+		{"mistral", "m", byName, 2, true, false},
+		{"llamacpp", "m", "required", 1, true, false},
+		{"lmstudio", "m", "required", 1, true, false},
+	} {
+		t.Run(tt.vendor+" "+tt.model, func(t *testing.T) {
+			r.Model = tt.model
+			_, _, body := received(t, tt.vendor, &r)
+			if got := body["tool_choice"]; !reflect.DeepEqual(got, tt.choice) {
+				t.Errorf("tool_choice: got %v want %v", got, tt.choice)
+			}
+			tools, _ := body["tools"].([]any)
+			messages, _ := body["messages"].([]any)
+			_, serial := body["parallel_tool_calls"]
+			if len(tools) != tt.tools || serial != tt.serial || (len(messages) == 2) != tt.urged {
+				t.Errorf("got %d tools, one at a time %t, %d messages\nwant %d, %t, an instruction %t", len(tools), serial, len(messages), tt.tools, tt.serial, tt.urged)
+			}
+		})
 	}
 }
 
@@ -189,7 +272,7 @@ func TestOnlySomeServeResponses(t *testing.T) {
 // TestCallsThatPassAreMadeToFit is about vendors that refuse what OpenAI's
 // clients say.
 func TestCallsThatPassAreMadeToFit(t *testing.T) {
-	const call = `{"model":"m", "max_completion_tokens":5,"stream_options":{},"messages":[{"role":"developer","content":"x"}]}`
+	const call = `{"model":"m", "max_completion_tokens":5,"stream_options":{"include_usage":true},"messages":[{"role":"developer","content":"x"}]}`
 	tests := []struct {
 		vendor, want string
 		warnings     []llm.Warning
@@ -228,5 +311,56 @@ func TestCallsThatPassAreMadeToFit(t *testing.T) {
 				t.Errorf("got  %s %v\nwant %s %v", got, answer.Warnings, tt.want, tt.warnings)
 			}
 		})
+	}
+}
+
+// TestManyVectorsComeInBase64 is about two thousand vectors of three thousand
+// numbers, which written out are over every limit.
+func TestManyVectorsComeInBase64(t *testing.T) {
+	for vendor, want := range map[string]string{"openai": "base64", "azure": "base64", "openrouter": "float", "vllm": "float"} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+			var asked struct {
+				Format string `json:"encoding_format"`
+			}
+			if err := json.NewDecoder(q.Body).Decode(&asked); err != nil || asked.Format != want {
+				t.Errorf("%s: asked for %q, %v want %s", vendor, asked.Format, err, want)
+			}
+			w.Header().Set("Content-Type", "application/json")
+			io.WriteString(w, map[string]string{
+				"base64": `{"data":[{"index":0,"embedding":"AAAAPwAAgL8="}]}`, "float": `{"data":[{"index":0,"embedding":[0.5,-1]}]}`,
+			}[asked.Format])
+		}))
+		p, err := New(upstream.Config{Vendor: vendor, Host: server.URL})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, _, err := p.Embed(t.Context(), &llm.EmbedRequest{Model: "m", Input: []string{"a"}}, func(time.Duration) error { return nil })
+		if vectors := [][]float64{{0.5, -1}}; err != nil || !reflect.DeepEqual(got.Vectors, vectors) {
+			t.Errorf("%s: got %v, %v want %v", vendor, got, err, vectors)
+		}
+		p.Close()
+		server.Close()
+	}
+}
+
+func TestVendorsOfMedia(t *testing.T) {
+	for vendor, want := range map[string][]string{
+		"openai": media, "azure": media, "vllm": media, "groq": {transcriptions, translations, speech}, "mistral": {transcriptions},
+		"together": {transcriptions, translations, speech, images}, "xai": {images}, "gemini": {images}, "llamacpp": {transcriptions},
+		"deepseek": nil, "cerebras": nil, "perplexity": nil, "openrouter": nil, "fireworks": nil, "lmstudio": nil,
+	} {
+		p, err := New(upstream.Config{Vendor: vendor, Host: "http://127.0.0.1:1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := slices.DeleteFunc(p.Native(), func(o string) bool { return !slices.Contains(media, o) })
+		if !slices.Equal(got, want) && len(got)+len(want) > 0 {
+			t.Errorf("%s passes on %v want %v", vendor, got, want)
+		}
+	}
+	for _, host := range []string{"http://127.0.0.1:1", "https://x.openai.azure.com/openai/deployments/whisper?api-version=1"} {
+		if p, err := New(upstream.Config{Host: host}); err != nil || !slices.Contains(p.Native(), transcriptions) || slices.Contains(p.Native(), responses) {
+			t.Errorf("%s: %v, %v", host, p.Native(), err)
+		}
 	}
 }

@@ -42,6 +42,8 @@ func (r *rig) run(t *testing.T) {
 		{"drip", r.testDrip},
 		{"compressed answers", r.testCompressed},
 		{"embeddings", r.testEmbeddings},
+		{"media", r.testMedia},
+		{"strict calls", r.testStrict},
 		{"each piece is sent when it comes", r.testLive},
 		{"connections are used again", r.testReuse},
 		{"models", r.testModels},

@@ -3,6 +3,7 @@ package upstream
 import (
 	"bytes"
 	"context"
+	"errors"
 	"iter"
 	"slices"
 	"time"
@@ -15,7 +16,8 @@ import (
 // An Answer is an upstream's answer in its own words.
 type Answer struct {
 	ContentType string
-	Whole       bool                    // there is one piece, the body; otherwise each piece is a frame
+	Status      int                     // of HTTP, where it is a success other than 200; otherwise zero
+	Whole       bool                    // there is one piece, the body; otherwise each piece is a frame, or a part of a sound
 	Pieces      iter.Seq2[Piece, error] // at most one error, last; can be ranged over once
 
 	Warnings []llm.Warning // what of the call had to be left out, after all
@@ -66,6 +68,9 @@ func (c *Client) Forward(ctx context.Context, call *Call) (*Answer, error) {
 		changed.Body, warnings = a.Adapt(call.Operation, call.Body)
 		call = &changed
 	}
+	if err := strictly(call.Strict, warnings); err != nil {
+		return nil, err
+	}
 	answer, err := c.forward(ctx, call)
 	if err != nil {
 		return nil, err
@@ -80,6 +85,8 @@ func (c *Client) forward(ctx context.Context, call *Call) (*Answer, error) {
 		return nil, err
 	}
 	switch {
+	case call.Media:
+		return x.mediaAnswer(call.Operation), nil
 	case x.whole() && call.Stream:
 		return x.unstreamed(call.Operation)
 	case x.whole():
@@ -168,6 +175,9 @@ func (x *exchange) pieces(operation string) iter.Seq2[Piece, error] {
 				return
 			}
 			events, err := decoder.Step(f)
+			if err == nil {
+				err = x.disguised(operation, f)
+			}
 			if err != nil {
 				yield(Piece{Events: events}, x.explain(err))
 				return
@@ -233,12 +243,15 @@ func (x *exchange) body(operation string) iter.Seq2[Piece, error] {
 }
 
 // understand reads a whole body. There is no response where it was not
-// understood and can be left to the client.
+// understood and can be left to the client. A line of a stream can not, where it
+// is not the last one: clients would take it for the whole answer.
 func (x *exchange) understand(operation string, body []byte) (Piece, *llm.Response, error) {
 	response, err := x.dialect.Whole(operation, body)
 	switch {
 	case err == nil:
 		return Piece{Raw: body, Events: []llm.Event{response.Finish}}, response, nil
+	case x.client.lines && errors.Is(err, llm.ErrTruncated):
+		return Piece{}, nil, x.explain(err)
 	case harmless(body):
 		return Piece{Raw: body}, nil, nil
 	default:

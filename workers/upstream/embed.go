@@ -24,6 +24,9 @@ func (c *Client) Embed(ctx context.Context, r *llm.EmbedRequest, wait func(time.
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := strictly(r.Strict, encoded.Warnings); err != nil {
+		return nil, nil, err
+	}
 	x, err := c.open(ctx, &Call{Operation: encoded.Operation, Body: encoded.Body, Wait: wait}, false)
 	if err != nil {
 		return nil, nil, err

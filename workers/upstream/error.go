@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/tls"
 	"errors"
@@ -10,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -125,26 +123,5 @@ func (c *Client) showable(e *llm.Error, status int, body []byte) bool {
 	return slices.Contains(ownWords, status) &&
 		e.Code != llm.CodeUpstreamAuth && e.Code != llm.CodeUpstreamBill &&
 		len(body) <= maxOwnWords && rawjson.Check(body) == nil &&
-		(c.key == "" || !bytes.Contains(body, []byte(c.key)))
-}
-
-const redacted = "[redacted]"
-
-// redact returns e without the provider's key, wherever the upstream has
-// repeated it.
-func (c *Client) redact(e *llm.Error) *llm.Error {
-	clean := *e
-	if clean.Code == llm.CodeUpstreamAuth {
-		clean.Message = "the upstream refused the provider's credentials"
-		clean.Err = cmp.Or(e.Err, errors.New(e.Message))
-	}
-	if c.key == "" {
-		return &clean
-	}
-	clean.Message = strings.ReplaceAll(clean.Message, c.key, redacted)
-	clean.Param = strings.ReplaceAll(clean.Param, c.key, redacted)
-	if clean.Err != nil && strings.Contains(clean.Err.Error(), c.key) {
-		clean.Err = errors.New(strings.ReplaceAll(clean.Err.Error(), c.key, redacted))
-	}
-	return &clean
+		c.hide(string(body)) == string(body)
 }

@@ -29,6 +29,7 @@ type exchange struct {
 
 	response *http.Response
 	silence  time.Duration // the longest for the next read
+	timeouts Timeouts      // of the next ones
 	said     time.Time     // when the stream last said something; zero in whole answers
 	eof      bool
 
@@ -37,7 +38,7 @@ type exchange struct {
 }
 
 func newExchange(ctx context.Context, c *Client, wait func(time.Duration) error) *exchange {
-	x := &exchange{client: c, dialect: c.dialect, caller: ctx, wait: wait}
+	x := &exchange{client: c, dialect: c.dialect, caller: ctx, wait: wait, timeouts: c.timeouts}
 	x.ctx, x.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	x.detach = context.AfterFunc(ctx, func() { x.cancel(context.Cause(ctx)) })
 	return x
@@ -89,7 +90,7 @@ func (x *exchange) Read(p []byte) (int, error) {
 	if x.eof {
 		return 0, io.EOF
 	}
-	if progress := x.client.timeouts.Progress; !x.said.IsZero() && time.Since(x.said) >= progress {
+	if progress := x.timeouts.Progress; !x.said.IsZero() && time.Since(x.said) >= progress {
 		return 0, silent(progress)
 	}
 	if err := x.wait(x.silence); err != nil {
@@ -99,7 +100,7 @@ func (x *exchange) Read(p []byte) (int, error) {
 	n, err := x.response.Body.Read(p)
 	x.watchdog.Stop()
 	if n > 0 {
-		x.silence = x.client.timeouts.Idle
+		x.silence = x.timeouts.Idle
 	}
 	x.eof = err == io.EOF
 	return n, err
@@ -127,10 +128,22 @@ func (x *exchange) frames() frame.Frames {
 	return frame.NDJSON(x.content)
 }
 
+// believed is the most that is believed of the length that an upstream
+// promises, before it has sent as much.
+const believed = 1 << 20
+
 // readAll reads a whole body.
 func (x *exchange) readAll() ([]byte, error) {
 	var body bytes.Buffer
-	body.Grow(int(min(max(x.response.ContentLength, 0), 1<<20)) + bytes.MinRead)
+	length := max(x.response.ContentLength, 0)
+	body.Grow(int(min(length, believed)) + bytes.MinRead)
+	switch _, err := io.CopyN(&body, x.content, believed); {
+	case err == io.EOF:
+		return body.Bytes(), nil
+	case err != nil:
+		return nil, err
+	}
+	body.Grow(int(min(max(length-believed, 0), maxMedia)) + bytes.MinRead)
 	_, err := body.ReadFrom(x.content)
 	return body.Bytes(), err
 }

@@ -12,12 +12,32 @@ import (
 
 const listTimeout = 30 * time.Second
 
+// maxList is more than any vendor's list of models takes.
+const maxList = 5 << 20
+
 // Get asks for something other than an answer, such as a list of models, and
-// decodes the JSON that comes. It takes at most 30 seconds. Errors are those
-// of [Client.Answer].
+// decodes the JSON that comes, which is 5 MiB at the most. It takes at most 30
+// seconds. Errors are those of [Client.Answer].
 func Get[T any](ctx context.Context, c *Client, path string, query url.Values) (T, error) {
+	req := c.request(ctx, http.MethodGet, path)
+	if len(query) > 0 {
+		all := maps.Clone(query)
+		maps.Copy(all, c.query)
+		req.URL.RawQuery = all.Encode()
+	}
+	return fetch[T](ctx, c, path, req)
+}
+
+// Post is Get for what is asked for by a body of JSON.
+func Post[T any](ctx context.Context, c *Client, path string, body []byte) (T, error) {
+	req := c.request(ctx, http.MethodPost, path)
+	setBody(req, body)
+	return fetch[T](ctx, c, path, req)
+}
+
+func fetch[T any](ctx context.Context, c *Client, path string, req *http.Request) (T, error) {
 	var value T
-	body, err := c.get(ctx, path, query)
+	body, err := c.body(ctx, req)
 	if err != nil {
 		return value, err
 	}
@@ -27,19 +47,13 @@ func Get[T any](ctx context.Context, c *Client, path string, query url.Values) (
 	return value, nil
 }
 
-func (c *Client) get(ctx context.Context, path string, query url.Values) ([]byte, error) {
+func (c *Client) body(ctx context.Context, req *http.Request) ([]byte, error) {
 	ctx, stop := context.WithTimeoutCause(ctx, listTimeout, silent(listTimeout))
 	defer stop()
 	x := newExchange(ctx, c, func(time.Duration) error { return nil })
 	defer x.close()
 	x.silence = listTimeout
-	req := c.request(x.ctx, http.MethodGet, path)
-	if len(query) > 0 {
-		all := maps.Clone(query)
-		maps.Copy(all, c.query)
-		req.URL.RawQuery = all.Encode()
-	}
-	if err := x.roundTrip(req); err != nil {
+	if err := x.roundTrip(req.WithContext(x.ctx)); err != nil {
 		return nil, err
 	}
 	if x.response.StatusCode >= http.StatusMultipleChoices {
@@ -48,6 +62,7 @@ func (c *Client) get(ctx context.Context, path string, query url.Values) ([]byte
 	if err := x.accept(false); err != nil {
 		return nil, err
 	}
+	x.content = &bounded{r: x.content, left: maxList}
 	body, err := x.readAll()
 	if err != nil {
 		return nil, x.explain(err)

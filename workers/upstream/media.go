@@ -36,17 +36,26 @@ func (x *exchange) accept(stream bool) (err error) {
 	if x.content, err = x.decoded(limit); err != nil || !slices.Contains(vague, x.media) {
 		return err
 	}
+	if err := x.sniff(stream && x.client.lines); err != nil {
+		return err
+	}
+	if x.media == "" {
+		return unreadable(errMedia)
+	}
+	if x.whole() {
+		x.content = &bounded{r: x.content, left: maxWhole}
+	}
+	return nil
+}
+
+// sniff finds out by its first bytes what an answer is; it may find nothing.
+func (x *exchange) sniff(lines bool) error {
 	start, err := x.begin()
 	if err != nil {
 		return x.explain(err)
 	}
-	if x.media = guess(start, stream && x.client.lines); x.media == "" {
-		return unreadable(errMedia)
-	}
+	x.media = guess(start, lines)
 	x.content = io.MultiReader(bytes.NewReader(start), x.content)
-	if x.whole() {
-		x.content = &bounded{r: x.content, left: maxWhole}
-	}
 	return nil
 }
 

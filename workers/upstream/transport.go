@@ -13,6 +13,7 @@ import (
 const (
 	maxHeader    = 64 << 10
 	maxWhole     = 64 << 20  // a body that is not streamed, after decompression
+	maxMedia     = 192 << 20 // such a body where it may be pictures or sounds
 	maxStream    = 256 << 20 // all frames of a stream
 	maxError     = 256 << 10
 	maxOwnWords  = 64 << 10 // an error body that the client is shown as it is
@@ -49,6 +50,14 @@ func (t Timeouts) withDefaults() Timeouts {
 	return t
 }
 
+// atLeast returns timeouts none of which is under d.
+func (t Timeouts) atLeast(d time.Duration) Timeouts {
+	return Timeouts{
+		FirstStream: max(t.FirstStream, d), FirstWhole: max(t.FirstWhole, d),
+		Idle: max(t.Idle, d), Progress: max(t.Progress, d),
+	}
+}
+
 func (t Timeouts) first(stream bool) time.Duration {
 	if stream {
 		return t.FirstStream
@@ -76,6 +85,9 @@ func newTransport() *http.Transport {
 // setBody gives the request a body that is sent once: without GetBody the
 // transport never repeats a request of which the upstream may have seen a part.
 func setBody(req *http.Request, body []byte) {
+	if len(body) == 0 {
+		return
+	}
 	req.Body = io.NopCloser(bytes.NewReader(body))
 	req.ContentLength = int64(len(body))
 }

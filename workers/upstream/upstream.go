@@ -7,6 +7,7 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -85,9 +86,16 @@ func New(o Options) *Client {
 type Call struct {
 	Dialect   string // empty: the first one
 	Operation string // the path behind the API's base
+	Method    string // of HTTP; empty: POST
 	Body      []byte
 	Header    map[string]string // of the client; most upstreams get nothing of it
 	Stream    bool              // whether a streamed answer is expected
+	Media     bool              // the answer may be of any type, streamed or not, or of none
+	Strict    bool              // whether the call is rather refused than sent with less in it
+
+	// Patience is the longest silence of the upstream, where that is longer
+	// than the usual one.
+	Patience time.Duration
 
 	// Wait is called before each wait for the upstream, with its longest
 	// duration. Its error ends the call.
@@ -111,6 +119,11 @@ func (c *Client) speak(name string) dialect.Client {
 	return c.dialect
 }
 
+// Encode writes r as [Client.Answer] would send it.
+func (c *Client) Encode(r *llm.Request) (*dialect.Encoded, error) {
+	return dialect.Encode(c.dialect, r)
+}
+
 // BaseURL is the API's address without any credentials, to be shown.
 func (c *Client) BaseURL() string {
 	shown := *c.base
@@ -129,8 +142,11 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 // later failures are yielded by the stream. The caller must range over the
 // stream, or end ctx, to release the connection.
 func (c *Client) Answer(ctx context.Context, r *llm.Request, wait func(time.Duration) error) (llm.Stream, []llm.Warning, error) {
-	encoded, err := c.dialect.Encode(r)
+	encoded, err := c.Encode(r)
 	if err != nil {
+		return nil, nil, err
+	}
+	if err := strictly(r.Strict, encoded.Warnings); err != nil {
 		return nil, nil, err
 	}
 	x, err := c.open(ctx, &Call{
@@ -146,9 +162,17 @@ func (c *Client) Answer(ctx context.Context, r *llm.Request, wait func(time.Dura
 	return events, encoded.Warnings, nil
 }
 
+// strictly is [llm.Strictly] for callers who want that.
+func strictly(wanted bool, warnings []llm.Warning) error {
+	if !wanted {
+		return nil
+	}
+	return llm.Strictly(warnings)
+}
+
 // operation is what the path of a call may look like: nothing in it can lead
 // out of the API's base.
-var operation = regexp.MustCompile(`^[a-z0-9_-]+(/[a-z0-9_-]+)*$`)
+var operation = regexp.MustCompile(`^[a-z0-9_-]+(/[a-z0-9_:-]+)*$`)
 
 // open sends a call and waits for the head of its answer. Native says that the
 // client speaks the upstream's dialect.
@@ -158,12 +182,18 @@ func (c *Client) open(ctx context.Context, call *Call, native bool) (*exchange, 
 	}
 	x := newExchange(ctx, c, call.Wait)
 	x.dialect = c.speak(call.Dialect)
-	x.silence = c.timeouts.first(call.Stream)
-	req := c.request(x.ctx, http.MethodPost, call.Operation)
+	x.timeouts = c.timeouts.atLeast(call.Patience)
+	x.silence = x.timeouts.first(call.Stream)
+	req := c.request(x.ctx, cmp.Or(call.Method, http.MethodPost), call.Operation)
 	for _, name := range c.passes {
 		if value := call.Header[name]; value != "" {
 			req.Header.Set(name, value)
 		}
+	}
+	accept := func() error { return x.accept(call.Stream) }
+	if call.Media {
+		req.Header.Set("Accept", "*/*")
+		accept = x.acceptMedia
 	}
 	setBody(req, call.Body)
 	if err := x.roundTrip(req); err != nil {
@@ -174,7 +204,7 @@ func (c *Client) open(ctx context.Context, call *Call, native bool) (*exchange, 
 		defer x.close()
 		return nil, x.refusal(native)
 	}
-	if err := x.accept(call.Stream); err != nil {
+	if err := accept(); err != nil {
 		x.close()
 		return nil, err
 	}
