@@ -28,11 +28,13 @@ type failer interface {
 
 // nativeStream hands the upstream's frames on as they are.
 type nativeStream struct {
+	rename      *renamer
 	broken      func(first, last []byte, e *llm.Error) []byte // nil: any frame fits
 	first, last []byte                                        // pieces that are not just comments, for broken
 }
 
 func (s *nativeStream) data(dst, piece []byte) ([]byte, bool, error) {
+	piece = s.rename.lines(piece)
 	if s.broken != nil && bytes.Contains(piece, []byte("data:")) {
 		if s.first == nil {
 			s.first = bytes.Clone(piece)
@@ -47,17 +49,23 @@ func (s *nativeStream) Fail(dst []byte, e *llm.Error) []byte {
 	return append(dst, s.broken(s.first, s.last, e)...)
 }
 
-func (*nativeStream) end(dst []byte) ([]byte, error) { return dst, nil }
+func (s *nativeStream) end(dst []byte) ([]byte, error) { return append(dst, s.rename.rest()...), nil }
+
+// maxSize bounds what is believed of the size that a worker tells.
+const maxSize = 256 << 20
 
 // nativeWhole gathers the upstream's body.
-type nativeWhole struct{ body []byte }
+type nativeWhole struct {
+	rename *renamer
+	body   []byte
+}
 
 func (n *nativeWhole) data(dst, piece []byte) ([]byte, bool, error) {
 	n.body = append(n.body, piece...)
 	return dst, false, nil
 }
 
-func (n *nativeWhole) end([]byte) ([]byte, error) { return n.body, nil }
+func (n *nativeWhole) end([]byte) ([]byte, error) { return n.rename.object(n.body), nil }
 
 // failerOf returns who can end the stream of an answer; nil where any frame
 // does.

@@ -1,30 +1,43 @@
 package ingress
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"net/http"
 	"strings"
 
 	"github.com/offbeat-studio/allama/shared/llm"
 )
 
-// authenticate returns the name of the client's key; without any keys everyone
-// is let in, with an empty name.
-func (s *Server) authenticate(h http.Header) (name string, err error) {
+// authenticate returns the client's key; without any keys everyone is let in,
+// with an empty one.
+func (s *Server) authenticate(h http.Header) (known clientKey, err error) {
 	if s.keys == nil {
-		return "", nil
+		return clientKey{}, nil
 	}
 	key, err := presented(h)
 	if err != nil {
-		return "", err
+		return clientKey{}, err
 	}
 	if key == "" {
-		return "", &llm.Error{Code: llm.CodeUnauthorized, Message: "an API key is needed: send it as Authorization: Bearer, or as x-api-key"}
+		return clientKey{}, &llm.Error{Code: llm.CodeUnauthorized, Message: "an API key is needed: send it as Authorization: Bearer, or as x-api-key"}
 	}
-	name, ok := s.keys.find(key)
+	known, ok := s.keys.find(key)
 	if !ok {
-		return "", &llm.Error{Code: llm.CodeUnauthorized, Message: "the API key is not known here"}
+		return clientKey{}, &llm.Error{Code: llm.CodeUnauthorized, Message: "the API key is not known here"}
 	}
-	return name, nil
+	return known, nil
+}
+
+// callerOf makes a token for the bus of a key's name, which tells calls with
+// different keys apart and says nothing of whose they are. It is empty for the
+// empty name.
+func callerOf(name string) string {
+	if name == "" {
+		return ""
+	}
+	digest := sha256.Sum256([]byte("caller " + name))
+	return hex.EncodeToString(digest[:16])
 }
 
 // presented returns the key of a request, wherever its dialect puts it. Two

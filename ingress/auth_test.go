@@ -49,6 +49,31 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+// On the bus, calls with different keys can be told apart, and no more.
+func TestCallersOnTheBus(t *testing.T) {
+	for _, keys := range []bool{true, false} {
+		cfg := &Config{}
+		if keys {
+			cfg.KeysFile = keysFile(t, "alice: sk-one", "bob: sk-two")
+		}
+		g := newRig(t, cfg)
+		var c recorder
+		g.worker("oai", c.plays(says(bus.End{}, hello()...)))
+		var callers []string
+		for _, key := range []string{"sk-one", "sk-two", "sk-one"} {
+			g.post("/v1/messages", `{"model":"gpt-4o","max_tokens":9,"messages":[{"role":"user","content":"x"}]}`, "x-api-key", key)
+			callers = append(callers, c.last(t).Caller)
+		}
+		one, two := callers[0], callers[1]
+		if callers[2] != one || keys == (one == two) || keys == (one == "") {
+			t.Errorf("keys %t: the callers are %q", keys, callers)
+		}
+		if strings.Contains(one+two, "alice") || strings.Contains(one+two, "sk-") {
+			t.Errorf("keys %t: the callers %q say who they are", keys, callers)
+		}
+	}
+}
+
 // TestEveryPathNeedsAKey walks over paths and methods, in spellings that one
 // part of a server may take for another path than the next.
 func TestEveryPathNeedsAKey(t *testing.T) {
@@ -116,13 +141,18 @@ func TestKeysAreIgnoredWithoutAFile(t *testing.T) {
 
 func TestFileOfKeys(t *testing.T) {
 	for name, tt := range map[string]struct{ text, want string }{
-		"empty":          {"", "no key"},
-		"comments":       {"# nothing\n\n", "no key"},
-		"no key":         {"alice:", "line 1"},
-		"no name":        {"bob:x\n:key", "line 2"},
-		"the same twice": {"alice:x\nbob:x", "line 2"},
+		"empty":                       {"", "no key"},
+		"comments":                    {"# nothing\n\n", "no key"},
+		"no key":                      {"alice:", "line 1"},
+		"no name":                     {"bob:x\n:key", "line 2"},
+		"the same twice":              {"alice:x\nbob:x", "line 2"},
+		"the same twice, once strict": {"alice:x\nbob:x [strict]", "line 2: the key is there already"},
+		"an unknown option":           {"alice:x\n\nbob:canary [stric]", "line 3: want nothing behind the key but [strict] or [admin]"},
+		"an empty option":             {"alice:x []", "line 1"},
+		"an option too many":          {"alice:x [strict,]", "line 1"},
+		"options without a key":       {"alice: [strict]", "line 1"},
 	} {
-		if _, err := readKeys(strings.NewReader(tt.text)); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if _, err := readKeys(strings.NewReader(tt.text)); err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "canary") {
 			t.Errorf("%s: got %v want %q", name, err, tt.want)
 		}
 	}

@@ -30,27 +30,35 @@ type exchange struct {
 	endpoint *endpoint
 	out      *response
 	model    string // as the client names it
-	target   catalog.Target
+	target   catalog.Route
 	stream   bool
 	body     []byte             // as the client sent it
 	encoder  dialect.Encoder    // nil where the upstream speaks the client's dialect, and for embeddings
 	embed    *dialect.EmbedCall // nil but for embeddings, where the upstream does not speak the client's dialect
 	warnings []llm.Warning      // of reading the request
 	failer   failer             // ends the stream that the client gets a part of; nil: any frame does
+	bare     bool               // the stream has no frames: it is a sound
 	usage    *llm.Usage
 	attempts int
 	queued   time.Duration
 	err      error
 }
 
-func (e *endpoint) serve(w *response, r *http.Request) {
+func (e *endpoint) serve(w *response, r *http.Request) { e.carry(w, r, (*exchange).run) }
+
+// carry has a call run, tells the client where that fails, and logs it.
+func (e *endpoint) carry(w *response, r *http.Request, run func(*exchange, *http.Request) error) {
 	w.call = true
 	x := &exchange{endpoint: e, out: w}
-	x.err = x.run(r)
+	x.err = run(x, r)
+	cut := x.bare && x.out.status != 0
 	if x.err != nil {
 		x.fail(r.Context())
 	}
 	x.log(r.Context())
+	if x.err != nil && cut { // nothing else can say that a part is missing
+		panic(http.ErrAbortHandler)
+	}
 }
 
 // run answers the request, or returns the error that the client is to be told.
@@ -60,19 +68,24 @@ func (x *exchange) run(r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p, err := peek(body, x.endpoint.route.Streams)
+	p, err := x.endpoint.peek(r.Header, body)
 	if err != nil {
 		return err
 	}
 	x.model, x.body = p.model, body
 	x.stream = p.stream && x.endpoint.framing.Error != nil
-	if err := x.resolve(); err != nil {
+	if err := x.resolve(r.Context()); err != nil {
+		return err
+	}
+	strict, err := x.out.strictly(r.Header)
+	if err != nil {
 		return err
 	}
 	job := bus.Job{
 		Request: strings.TrimPrefix(x.out.id, idPrefix), Provider: x.target.Provider.Name, Model: x.target.Upstream,
 		Encoding: bus.Native, Dialect: x.endpoint.speaker.Name(), Operation: x.endpoint.route.Operation,
 		Task: x.endpoint.route.Task, Stream: x.stream, Body: body, Deadline: x.out.began.Add(s.cfg.RequestTimeout),
+		Caller: callerOf(x.out.key), Strict: strict,
 	}
 	if !x.target.Provider.Takes(job.Dialect, job.Operation) {
 		reply, err := x.translate(&job)
@@ -91,27 +104,33 @@ func (x *exchange) run(r *http.Request) error {
 
 // resolve finds out who serves the model. A request without one is left to the
 // dialect, which knows how to refuse it.
-func (x *exchange) resolve() error {
+func (x *exchange) resolve(ctx context.Context) error {
 	if x.model == "" {
 		if err := x.endpoint.check(x.body); err != nil {
 			return err
 		}
 		return invalid("model", "model is required")
 	}
-	index := x.endpoint.server.catalog.Index()
-	target, ok := index.Reach(x.model)
+	s := x.endpoint.server
+	var route catalog.Route
+	_, ok := s.seeker.find(ctx, x.model, func(i *catalog.Index, name string) (t catalog.Target, ok bool) {
+		route, ok = i.Reach(name)
+		return route.Target, ok
+	})
 	if !ok {
-		return x.endpoint.unknown(x.model, hint(index.Nearest(x.model, 3)))
+		return x.endpoint.unknown(x.model, hint(s.catalog.Index().Nearest(x.model, 3)))
 	}
-	x.target = target
+	x.target = route
 	return nil
 }
 
 // check returns the error of the dialect for a body that is no request.
 func (e *endpoint) check(body []byte) (err error) {
-	if e.route.Task == llm.TaskEmbed {
+	switch e.route.Task {
+	case llm.TaskEmbed:
 		_, err = e.decodeEmbed(body)
-	} else {
+	case llm.TaskMedia: // all that is known of it is the model
+	default:
 		_, err = e.speaker.Decode(e.route.Operation, body)
 	}
 	return err
@@ -128,18 +147,26 @@ func (e *endpoint) unknown(model, nearest string) error {
 // translate puts the canonical form into the job, for an upstream of another
 // dialect. It returns the reply to a call that needs no upstream.
 func (x *exchange) translate(job *bus.Job) (reply []byte, err error) {
-	if job.Task == llm.TaskEmbed {
+	switch job.Task {
+	case llm.TaskEmbed:
 		return x.translateEmbed(job)
+	case llm.TaskMedia:
+		return nil, x.noMedia()
 	}
 	call, err := x.endpoint.speaker.Decode(job.Operation, job.Body)
 	if err != nil {
 		return nil, err
 	}
+	if job.Strict {
+		if err := llm.Strictly(call.Warnings); err != nil {
+			return nil, err
+		}
+	}
 	if call.Reply != nil {
 		return call.Reply, nil
 	}
 	call.Request.Model = job.Model
-	call.Request.Stream = x.stream
+	call.Request.Stream, call.Request.Facts = x.stream, x.target.Facts()
 	if job.Body, err = rawjson.Marshal(call.Request); err != nil {
 		return nil, fmt.Errorf("write the canonical request: %w", err)
 	}
@@ -155,7 +182,7 @@ func (x *exchange) relay(ctx context.Context, job bus.Job) error {
 		return err
 	}
 	defer func() { x.attempts, x.queued = call.Attempts(), call.Queued() }()
-	return newRelay(x, call, cancel).run(ctx)
+	return x.ownField(newRelay(x, call, cancel).run(ctx))
 }
 
 // errStopping is why the last calls are cancelled when the server stops.
@@ -166,6 +193,7 @@ var errStopping = errors.New("allama is shutting down")
 // too, as far as it can be written to: it may have closed only its own side,
 // and must not take an empty answer, or a part of one, for the whole.
 func (x *exchange) fail(ctx context.Context) {
+	x.err = x.lost(x.err)
 	_, ours := errors.AsType[*fault](x.err) // a body that comes too slowly ends ctx as well
 	switch {
 	case errors.Is(context.Cause(ctx), errStopping):
@@ -186,7 +214,7 @@ func (x *exchange) fail(ctx context.Context) {
 			x.out.Header().Set("X-Allama-Queue-Ms", itoa(x.queued.Milliseconds()))
 		}
 		refuse(x.out, x.endpoint.speaker, x.err)
-	case x.stream:
+	case x.stream && !x.bare:
 		_, _ = x.out.Write(x.lastFrame(llm.AsError(x.err))) // the handler ends, whatever comes of it
 	}
 }

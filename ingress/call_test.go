@@ -98,6 +98,9 @@ func TestCallAcrossDialects(t *testing.T) {
 				if job.Encoding != bus.Canonical || request.Model != job.Model || request.Stream || len(request.Messages) != 1 {
 					t.Errorf("the job is %+v with %s", job, job.Body)
 				}
+				if f := request.Facts; (f != nil) != (job.Model == "gpt-4o") || f != nil && f.MaxOutput != 16_384 {
+					t.Errorf("the job knows %+v of %s", f, job.Model)
+				}
 				stream := g.post(w.path, ask(other.model, true))
 				if stream.status != 200 || !strings.Contains(stream.body, w.terminal) || !strings.Contains(stream.body, " there") {
 					t.Errorf("stream: got %d %s", stream.status, stream.body)

@@ -22,6 +22,7 @@ type speaker struct {
 	claims   func(*http.Request) bool                      // whether a request to a shared path is the dialect's; nil: never
 	pages    bool                                          // whether lists of models come in pages
 	unknown  func(model string, nearest string) *llm.Error // there is no such model; nearest may be empty
+	fields   map[string]string                             // what it calls fields, see [speaker.field]
 
 	// unknownEmbed is unknown for calls for embeddings; nil: the same.
 	unknownEmbed func(model string) *llm.Error
@@ -31,11 +32,20 @@ type speaker struct {
 // claim or base fits has the paths that are nobody's call.
 func speakers() []*speaker {
 	return []*speaker{
-		{Server: anthropic.Server{}, json: "application/json", idHeader: "Request-Id", claims: claimsAnthropic, pages: true, unknown: unknownToAnthropic},
+		{Server: anthropic.Server{}, json: "application/json", idHeader: "Request-Id", claims: claimsAnthropic, pages: true, unknown: unknownToAnthropic, fields: anthropicFields},
 		{Server: openai.Server{}, base: "/v1/", json: "application/json", unknown: unknownToOpenAI},
-		{Server: responses.Server{}, json: "application/json", unknown: unknownToOpenAI},
-		{Server: ollama.Server{}, base: "/api/", json: "application/json; charset=utf-8", unknown: unknownToOllama, unknownEmbed: unknownToEmbed},
+		{Server: responses.Server{}, json: "application/json", unknown: unknownToOpenAI, fields: responsesFields},
+		{Server: ollama.Server{}, base: "/api/", json: "application/json; charset=utf-8", unknown: unknownToOllama, unknownEmbed: unknownToEmbed, fields: ollamaFields},
 	}
+}
+
+// Dialects lists the dialects that clients may speak.
+func Dialects() []dialect.Server {
+	var list []dialect.Server
+	for _, sp := range speakers() {
+		list = append(list, sp.Server)
+	}
+	return list
 }
 
 // claimsAnthropic goes by what only clients of that API send: the header of

@@ -86,6 +86,21 @@ func TestFailureBeforeContentHasAStatus(t *testing.T) {
 	}
 }
 
+// TestALostModelIsNamedByWhatIsKnownOfIt is about a provider's 404, for a model
+// that its list has and for one that it has not.
+func TestALostModelIsNamedByWhatIsKnownOfIt(t *testing.T) {
+	g := newRig(t, nil)
+	g.worker("oai", fails(&llm.Error{Code: llm.CodeModelNotFound, Message: "the provider does not have this model"}))
+	for model, want := range map[string]string{
+		"gpt-4o": "the provider no longer offers this model", "oai/gpt-9": "the provider does not have this model",
+	} {
+		outcome, message := wires()[0].outcome(g.post("/v1/chat/completions", ask(model, false)))
+		if outcome != "404 model_not_found" || message != want {
+			t.Errorf("%s: got %q, %q want %q", model, outcome, message, want)
+		}
+	}
+}
+
 func TestLongWaitIsLeftToTheUser(t *testing.T) {
 	g := newRig(t, nil)
 	g.worker("oai", fails(&llm.Error{Code: llm.CodeRateLimited, Message: "tomorrow", RetryAfter: time.Hour}))

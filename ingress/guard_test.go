@@ -71,6 +71,11 @@ func TestForeignHostIsRefusedEverywhere(t *testing.T) {
 	if kind, _ := wires()[1].errorOf(g.do(r).body); kind != "permission_error" {
 		t.Errorf("the refusal is not in the dialect: %s", kind)
 	}
+	r = g.request(http.MethodPost, "/v1/chat/completions", ask("gpt-4o", false))
+	r.Host = "evil.com"
+	if got := g.do(r); !strings.Contains(got.body, `"type":"permission_error","param":null,"code":null`) {
+		t.Errorf("the refusal is about a model: %s", got.body)
+	}
 }
 
 func TestHostDoesNotMatterWithKeys(t *testing.T) {

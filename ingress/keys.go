@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -19,6 +20,14 @@ type keyring []clientKey
 type clientKey struct {
 	name   string // for the log; never the key
 	digest [sha256.Size]byte
+	strict bool // its calls are rather refused than carried in part
+	admin  bool // it may change which models there are, where not every key may
+}
+
+// keyOptions are what can be said of a key, in brackets behind it.
+var keyOptions = map[string]func(*clientKey){
+	"admin":  func(k *clientKey) { k.admin = true },
+	"strict": func(k *clientKey) { k.strict = true },
 }
 
 // CheckKeys returns why a file of keys cannot be used, nil for one that can.
@@ -54,18 +63,11 @@ func readKeys(r io.Reader) (keyring, error) {
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
-		name, key, named := strings.Cut(line, ":")
-		if !named {
-			name, key = fmt.Sprintf("line-%d", n), line
+		key, err := keys.read(line, fmt.Sprintf("line-%d", n))
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", n, err)
 		}
-		name, key = strings.TrimSpace(name), strings.TrimSpace(key)
-		if name == "" || key == "" {
-			return nil, fmt.Errorf("line %d: want name:key, or a key", n)
-		}
-		if _, known := keys.find(key); known {
-			return nil, fmt.Errorf("line %d: the key is there already", n)
-		}
-		keys = append(keys, clientKey{name: name, digest: sha256.Sum256([]byte(key))})
+		keys = append(keys, key)
 	}
 	if err := lines.Err(); err != nil {
 		return nil, err
@@ -76,14 +78,54 @@ func readKeys(r io.Reader) (keyring, error) {
 	return keys, nil
 }
 
-// find returns the name of a key. The time it takes does not depend on how
+// read reads the line of a key that is not in k yet. It has the name where the
+// line gives none.
+func (k keyring) read(line, name string) (clientKey, error) {
+	key, options := cutOptions(line)
+	if before, after, ok := strings.Cut(key, ":"); ok {
+		name, key = strings.TrimSpace(before), strings.TrimSpace(after)
+	}
+	if name == "" || key == "" {
+		return clientKey{}, errors.New("want name:key, or a key")
+	}
+	if _, known := k.find(key); known {
+		return clientKey{}, errors.New("the key is there already")
+	}
+	read := clientKey{name: name, digest: sha256.Sum256([]byte(key))}
+	for _, option := range options {
+		set, ok := keyOptions[strings.TrimSpace(option)]
+		if !ok {
+			return clientKey{}, errors.New("want nothing behind the key but [strict] or [admin]") // it may be a secret
+		}
+		set(&read)
+	}
+	return read, nil
+}
+
+// cutOptions returns a line without the options at its end, which are in
+// brackets, with space before them and commas between. No bearer token can look
+// so: they are not mistaken for a part of the key.
+func cutOptions(line string) (rest string, options []string) {
+	open := strings.LastIndexByte(line, '[')
+	if open < 1 || !strings.HasSuffix(line, "]") || line[open-1] != ' ' && line[open-1] != '\t' {
+		return line, nil
+	}
+	return strings.TrimSpace(line[:open]), strings.Split(line[open+1:len(line)-1], ",")
+}
+
+// find returns a key that is known. The time it takes does not depend on how
 // much of the key is right, nor on which one it is.
-func (k keyring) find(key string) (name string, ok bool) {
+func (k keyring) find(key string) (found clientKey, ok bool) {
 	digest := sha256.Sum256([]byte(key))
 	for _, known := range k {
 		if subtle.ConstantTimeCompare(digest[:], known.digest[:]) == 1 {
-			name, ok = known.name, true
+			found, ok = known, true
 		}
 	}
-	return name, ok
+	return found, ok
+}
+
+// hasAdmin says whether some keys may do more than others.
+func (k keyring) hasAdmin() bool {
+	return slices.ContainsFunc(k, func(k clientKey) bool { return k.admin })
 }

@@ -37,12 +37,12 @@ func (s *Server) front(next http.Handler) http.Handler {
 		}
 		read := r.Method == http.MethodGet || r.Method == http.MethodHead
 		if _, ok := public[r.URL.Path]; !ok || !read {
-			name, err := s.authenticate(r.Header)
+			key, err := s.authenticate(r.Header)
 			if err != nil {
 				refuse(w, s.speakerOrFirst(r), err)
 				return
 			}
-			w.key = name
+			w.key, w.strict, w.admin = key.name, key.strict, key.admin || !s.keys.hasAdmin()
 		}
 		next.ServeHTTP(w, r)
 	})

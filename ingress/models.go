@@ -128,10 +128,9 @@ func pageOf(listed []catalog.Listed, q url.Values) (modelPage, error) {
 
 func (s *Server) showModel(w *response, r *http.Request) {
 	sp, id := s.speakerOf(r), mux.Vars(r)["id"]
-	index := s.catalog.Index()
-	target, ok := index.Resolve(id)
+	target, ok := s.seeker.find(r.Context(), id, (*catalog.Index).Resolve)
 	if !ok {
-		refuse(w, sp, sp.unknown(id, hint(index.Nearest(id, 3))))
+		refuse(w, sp, sp.unknown(id, hint(s.catalog.Index().Nearest(id, 3))))
 		return
 	}
 	w.json(sp.json, newModelObject(id, target))

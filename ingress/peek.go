@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/rawjson"
@@ -20,37 +21,32 @@ const maxModel = 1 << 10
 
 // peek looks into a body without reading all of it. Streams is what holds
 // when the body does not say.
-//
-// A field that is there twice, or in another case, is refused: some readers go
-// by the first, some by the last, and some do not care about case, so that two
-// of them could see different models.
 func peek(body []byte, streams bool) (peeked, error) {
-	if err := rawjson.Check(body); err != nil {
-		return peeked{}, invalid("", err.Error())
-	}
-	found := map[string]json.RawMessage{}
-	for f := range rawjson.Fields(body) {
-		for _, name := range [...]string{"model", "stream"} {
-			if !strings.EqualFold(f.Key, name) {
-				continue
-			}
-			if f.Key != name {
-				return peeked{}, invalid(name, fmt.Sprintf("field %q must be written %q", f.Key, name))
-			}
-			if _, twice := found[name]; twice {
-				return peeked{}, invalid(name, fmt.Sprintf("field %q is there twice", name))
-			}
-			found[name] = f.Value
-		}
+	found, err := pick(body, "model", "stream")
+	if err != nil {
+		return peeked{}, err
 	}
 	p := peeked{stream: streams}
 	if err := field(found, "model", &p.model, "a string"); err != nil {
 		return p, err
 	}
-	if len(p.model) > maxModel {
-		return peeked{}, invalid("model", fmt.Sprintf("model is longer than %d bytes", maxModel))
+	if err := checkModel(p.model); err != nil {
+		return peeked{}, err
 	}
 	return p, field(found, "stream", &p.stream, "a boolean")
+}
+
+// checkModel refuses names that are too long, or that would not arrive as they
+// are: a model travels in a header.
+func checkModel(name string) error {
+	_, native, _ := strings.Cut(name, "/")
+	switch {
+	case len(name) > maxModel:
+		return invalid("model", fmt.Sprintf("model is longer than %d bytes", maxModel))
+	case strings.TrimSpace(name) != name, strings.TrimSpace(native) != native, strings.ContainsFunc(name, unicode.IsControl):
+		return invalid("model", "model has control characters, or blanks around it")
+	}
+	return nil
 }
 
 // field reads a field into v, which stays as it is when the field is absent or
@@ -65,4 +61,38 @@ func field(found map[string]json.RawMessage, name string, v any, kind string) er
 
 func invalid(param, message string) error {
 	return &llm.Error{Code: llm.CodeInvalid, Message: message, Param: param}
+}
+
+// pick returns those fields of a body that have one of the names.
+//
+// A field that is there twice, or in another case, is refused: some readers go
+// by the first, some by the last, and some do not care about case, so that two
+// of them could see different models.
+func pick(body []byte, names ...string) (map[string]json.RawMessage, error) {
+	if err := rawjson.Check(body); err != nil {
+		return nil, invalid("", err.Error())
+	}
+	found := map[string]json.RawMessage{}
+	for f := range rawjson.Fields(body) {
+		for _, name := range names {
+			if !strings.EqualFold(f.Key, name) {
+				continue
+			}
+			if err := once(found, f, name); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return found, nil
+}
+
+func once(found map[string]json.RawMessage, f rawjson.Field, name string) error {
+	if f.Key != name {
+		return invalid(name, fmt.Sprintf("field %q must be written %q", f.Key, name))
+	}
+	if _, twice := found[name]; twice {
+		return invalid(name, fmt.Sprintf("field %q is there twice", name))
+	}
+	found[name] = f.Value
+	return nil
 }

@@ -46,3 +46,14 @@ func TestPeekLooksAtTheTopOnly(t *testing.T) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }
+
+func TestPeekRefusesNamesThatDoNotTravel(t *testing.T) {
+	for name, sound := range map[string]bool{
+		`a/\u00e4 / b`: true, `a\nb`: false, `a/b\u0000`: false, `a\r\nX: y`: false, ` a`: false, `a `: false, `a/ b`: false, `a/b\u0085c`: false,
+		strings.Repeat("a", maxModel): true, strings.Repeat("a", maxModel+1): false,
+	} {
+		if got, err := peek([]byte(`{"model":"`+name+`"}`), false); (err == nil) != sound {
+			t.Errorf("%.40s: got %.40q, %v", name, got.model, err)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package ingress
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -90,6 +91,10 @@ func (r *relay) take(b bus.Batch) (done bool, err error) {
 // open starts over: what came of an earlier attempt was not written.
 func (r *relay) open(h bus.Head) error {
 	r.head, r.pending, r.content = h, r.pending[:0], false
+	if r.endpoint.route.Task == llm.TaskMedia { // whatever was asked for
+		r.stream = !h.Whole
+		r.bare = r.stream && !strings.HasPrefix(h.ContentType, r.endpoint.framing.ContentType)
+	}
 	r.whole = h.Whole || !r.stream
 	r.heads++
 	encoder, err := r.encoderFor(h)
@@ -97,6 +102,8 @@ func (r *relay) open(h bus.Head) error {
 		return err
 	}
 	switch {
+	case r.endpoint.route.Task == llm.TaskManage:
+		r.head.ContentType, r.answer = "", r.managed(h) // of lines, where one was wanted
 	case r.embed != nil:
 		r.answer, r.whole = &embedded{call: r.embed}, true
 	case encoder != nil && r.stream:
@@ -104,9 +111,9 @@ func (r *relay) open(h bus.Head) error {
 	case encoder != nil:
 		r.answer = &folded{encoder: encoder}
 	case r.whole:
-		r.answer = &nativeWhole{}
+		r.answer = &nativeWhole{rename: r.renamer(), body: make([]byte, 0, min(max(h.Size, 0), maxSize))}
 	default:
-		r.answer = &nativeStream{broken: r.endpoint.framing.Broken}
+		r.answer = &nativeStream{rename: r.renamer(), broken: r.endpoint.framing.Broken}
 	}
 	return nil
 }
@@ -214,7 +221,10 @@ func (r *relay) sendWhole() error {
 	if media := r.head.ContentType; r.encoder == nil && !strings.HasPrefix(contentType, media) {
 		contentType = media
 	}
-	return gone(r.out.body(http.StatusOK, contentType, r.pending))
+	if r.endpoint.route.Task == llm.TaskManage && len(r.pending) == 0 {
+		contentType = ""
+	}
+	return gone(r.out.body(cmp.Or(r.head.Status, http.StatusOK), contentType, r.pending))
 }
 
 // send writes a piece of a stream and flushes it.
@@ -225,6 +235,9 @@ func (r *relay) send(p []byte) error {
 		// The upstream's own content type is not gone by: it may lack or add
 		// parameters that clients compare.
 		h.Set("Content-Type", r.endpoint.framing.ContentType)
+		if r.bare {
+			h.Set("Content-Type", r.head.ContentType)
+		}
 		h.Set("Cache-Control", "no-cache")
 		h.Set("X-Accel-Buffering", "no")
 		r.out.WriteHeader(http.StatusOK)

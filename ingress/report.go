@@ -17,7 +17,7 @@ func (x *exchange) callHeaders(call *bus.Call, warnings []llm.Warning) {
 	h := x.out.Header()
 	h.Set("X-Allama-Attempts", itoa(call.Attempts()))
 	h.Set("X-Allama-Queue-Ms", itoa(call.Queued().Milliseconds()))
-	warningHeaders(h, warnings)
+	warningHeaders(h, x.ownFields(warnings))
 }
 
 func (x *exchange) modelHeaders() {
@@ -66,13 +66,16 @@ func (x *exchange) log(ctx context.Context) {
 	x.endpoint.server.log.LogAttrs(ctx, slog.LevelInfo, "call", attrs...)
 }
 
+// translated reports whether the upstream speaks another dialect.
+func (x *exchange) translated() bool { return x.encoder != nil || x.embed != nil }
+
 // served are the attributes of a call that came as far as to a provider.
 func (x *exchange) served() []slog.Attr {
 	if x.target.Provider == nil {
 		return nil
 	}
 	encoding := bus.Native
-	if x.encoder != nil || x.embed != nil {
+	if x.translated() {
 		encoding = bus.Canonical
 	}
 	attrs := []slog.Attr{
@@ -80,6 +83,9 @@ func (x *exchange) served() []slog.Attr {
 		slog.String("encoding", string(encoding)),
 		slog.Int("attempts", x.attempts),
 		slog.Int64("queue_ms", x.queued.Milliseconds()),
+	}
+	if x.target.Alias != "" {
+		attrs = append(attrs, slog.String("upstream_model", x.target.Upstream))
 	}
 	if x.usage != nil {
 		attrs = append(attrs, slog.Int("input_tokens", x.usage.Prompt()), slog.Int("output_tokens", x.usage.Output))

@@ -22,6 +22,8 @@ type response struct {
 	control  *http.ResponseController
 	id       string // of the request, as the client is shown it
 	key      string // the name of the client's key; empty without one
+	strict   bool   // the client's calls are strict, because of its key
+	admin    bool   // the client may change which models there are
 	call     bool   // a call, which is logged by its endpoint
 	began    time.Time
 	first    time.Time // when the status was sent
@@ -71,10 +73,12 @@ func (w *response) extend(now time.Time) {
 	_ = w.control.SetWriteDeadline(w.deadline) // not every test's writer can
 }
 
-// body sends a whole body.
+// body sends a whole body. An empty one needs no content type.
 func (w *response) body(status int, contentType string, body []byte) error {
 	h := w.Header()
-	h.Set("Content-Type", contentType)
+	if contentType != "" {
+		h.Set("Content-Type", contentType)
+	}
 	h.Set("Content-Length", itoa(len(body)))
 	w.WriteHeader(status)
 	_, err := w.Write(body)
@@ -82,12 +86,15 @@ func (w *response) body(status int, contentType string, body []byte) error {
 }
 
 // json sends what always marshals.
-func (w *response) json(contentType string, v any) {
+func (w *response) json(contentType string, v any) { w.jsonAs(http.StatusOK, contentType, v) }
+
+// jsonAs is json with another status.
+func (w *response) jsonAs(status int, contentType string, v any) {
 	body, err := rawjson.Marshal(v)
 	if err != nil {
 		panic(fmt.Sprintf("internal error: %T: %v", v, err))
 	}
-	_ = w.body(http.StatusOK, contentType, body) // whoever is gone need not be told
+	_ = w.body(status, contentType, body) // whoever is gone need not be told
 }
 
 // text sends a line that no dialect has a form for.

@@ -54,7 +54,7 @@ func providers() []catalog.Provider {
 func models() []catalog.Model {
 	day := func(n int) time.Time { return time.Date(2026, 1, n, 3, 4, 5, 0, time.UTC) }
 	return []catalog.Model{
-		{Provider: "oai", ID: "gpt-4o", Created: day(2), OwnedBy: "system", ContextLength: 128_000, MaxOutput: 16_384},
+		{Provider: "oai", ID: "gpt-4o", Created: day(2), OwnedBy: "system", ContextLength: 128_000, Facts: llm.Facts{MaxOutput: 16_384}},
 		{Provider: "oai", ID: "acme/text-embed", Kind: "embedding", Created: day(4)},
 		{Provider: "claude", ID: "claude-x", DisplayName: "Claude X", Created: day(3)},
 		{Provider: "llama", ID: "tiny:latest", Modified: day(5), Capabilities: []string{"completion", "tools"}, ContextLength: 4096,

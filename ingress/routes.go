@@ -3,10 +3,12 @@ package ingress
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/gorilla/mux"
 
+	"github.com/offbeat-studio/allama/shared/dialect/ollama"
 	"github.com/offbeat-studio/allama/shared/llm"
 )
 
@@ -22,6 +24,7 @@ func (s *Server) router() *mux.Router {
 	read := []string{http.MethodGet, http.MethodHead} // by HEAD, net/http leaves the body out
 	router := mux.NewRouter().SkipClean(true)         // a redirect would lose the body of a call
 	add := func(path string, h handler, methods ...string) {
+		methods = slices.Clone(methods) // mux writes to it
 		router.Handle(path, h).Methods(methods...)
 		if strings.HasPrefix(path, "/v1/") {
 			router.Handle("/api"+path, h).Methods(methods...)
@@ -40,8 +43,19 @@ func (s *Server) router() *mux.Router {
 	add("/v1/models", s.listModels, read...)
 	add("/v1/models/{id:.+}", s.showModel, read...)
 	add("/v1/models/{id:.+}", s.keepModel, http.MethodDelete)
+	add("/api/v1/sync", s.sync, http.MethodPost)
+	add("/api/v1/catalog", s.listCatalog, read...)
+	s.addProviders(add)
 	add("/api/tags", s.listTags, read...)
 	add("/api/show", s.showTag, http.MethodPost)
+	for _, c := range changes {
+		add("/api/"+c.operation, s.manages(c.operation, c.run), c.method)
+	}
+	add("/api/ps", s.listRunning, http.MethodGet)
+	add("/api/blobs/{digest}", s.manages(ollama.Blobs, (*exchange).blob), http.MethodHead, http.MethodPost)
+	add("/api/me", s.whoAmI, http.MethodPost)
+	add("/api/signout", s.noSignOut, http.MethodPost)
+	add("/api/user/keys/{key}", s.noSignOut, http.MethodDelete)
 	add("/api/version", s.version, read...)
 	add("/api/status", s.cloudStatus, read...)
 	for path, h := range s.public() {
@@ -83,7 +97,7 @@ func (s *Server) notFound(w *response, r *http.Request) {
 
 func (s *Server) notAllowed(router *mux.Router, w *response, r *http.Request) {
 	var allowed []string
-	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete} {
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodDelete} {
 		other := *r
 		other.Method = method
 		if match := new(mux.RouteMatch); router.Match(&other, match) && match.MatchErr == nil {

@@ -35,6 +35,8 @@ type Parts struct {
 	Owner   *bus.Owner
 	Catalog *catalog.View
 	Logger  *slog.Logger // default: discard
+
+	Providers Providers
 }
 
 // A Server serves clients over HTTP. It is a
@@ -43,6 +45,8 @@ type Server struct {
 	cfg       Config
 	owner     *bus.Owner
 	catalog   *catalog.View
+	providers Providers
+	seeker    *seeker
 	log       *slog.Logger
 	keys      keyring
 	guard     guard
@@ -66,12 +70,13 @@ func New(cfg Config, parts Parts) (*Server, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{
-		cfg: cfg.withDefaults(), owner: parts.Owner, catalog: parts.Catalog,
+		cfg: cfg.withDefaults(), owner: parts.Owner, catalog: parts.Catalog, providers: parts.Providers,
 		log:      log.With(slog.String(logging.KeyComponent, "ingress")),
 		speakers: speakers(), calls: map[string]*speaker{},
 		keepAlive: silence, ready: make(chan struct{}),
 	}
 	s.guard = newGuard(s.cfg)
+	s.seeker = &seeker{catalog: s.catalog, log: s.log, wait: seekWait}
 	if cfg.KeysFile != "" {
 		var err error
 		if s.keys, err = loadKeys(cfg.KeysFile, s.log); err != nil {

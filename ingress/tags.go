@@ -132,16 +132,35 @@ type tagDescription struct {
 
 func (s *Server) showTag(w *response, r *http.Request) {
 	sp := s.speakerOf(r)
-	name, err := s.tagAsked(w, r)
+	name, body, err := s.tagAsked(w, r)
 	if err != nil {
 		refuse(w, sp, err)
 		return
 	}
-	target, ok := s.catalog.Index().Resolve(name)
+	target, ok := s.seeker.find(r.Context(), name, (*catalog.Index).Resolve)
 	if !ok {
 		refuse(w, sp, sp.unknown(name, ""))
 		return
 	}
+	if isOllama(target.Provider) {
+		switch shown, err := s.askShow(w, r, target, body); {
+		case err == nil:
+			_ = w.body(http.StatusOK, sp.json, named(shown, name, r)) // whoever is gone need not be told
+			return
+		case isRefusal(err):
+			refuse(w, sp, err)
+			return
+		}
+	}
+	w.json(sp.json, describe(name, target, r))
+}
+
+// isCopilot says whether a request is from a client that goes by a name in the
+// description of a model.
+func isCopilot(r *http.Request) bool { return strings.HasPrefix(r.UserAgent(), "GitHubCopilotChat/") }
+
+// describe is what the catalog knows of a model.
+func describe(name string, target catalog.Target, r *http.Request) tagDescription {
 	e := newTagEntry(catalog.Listed{Name: name, Target: target})
 	d := tagDescription{
 		Details: e.Details, RemoteModel: e.RemoteModel, RemoteHost: e.RemoteHost, Capabilities: e.Capabilities,
@@ -153,30 +172,30 @@ func (s *Server) showTag(w *response, r *http.Request) {
 	if n := e.Details.EmbeddingLength; n > 0 {
 		d.ModelInfo[e.Details.Family+".embedding_length"] = n
 	}
-	if strings.HasPrefix(r.UserAgent(), "GitHubCopilotChat/") {
+	if isCopilot(r) {
 		d.ModelInfo["general.basename"] = name
 	}
-	w.json(sp.json, d)
+	return d
 }
 
 // tagAsked reads which model is to be described.
-func (s *Server) tagAsked(w *response, r *http.Request) (string, error) {
-	body, err := readBody(w, r, s.cfg.MaxBodyBytes)
+func (s *Server) tagAsked(w *response, r *http.Request) (name string, body []byte, err error) {
+	body, err = readBody(w, r, s.cfg.MaxBodyBytes)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	if err := rawjson.Check(body); err != nil {
-		return "", invalid("", err.Error())
+		return "", nil, invalid("", err.Error())
 	}
 	var asked struct{ Model, Name string }
 	if err := json.Unmarshal(body, &asked); err != nil {
-		return "", invalid("model", "model must be a string")
+		return "", nil, invalid("model", "model must be a string")
 	}
-	name := cmp.Or(asked.Model, asked.Name)
+	name = cmp.Or(asked.Model, asked.Name)
 	if name == "" {
-		return "", &llm.Error{Code: llm.CodeInvalid, Message: "model is required"}
+		return "", nil, &llm.Error{Code: llm.CodeInvalid, Message: "model is required"}
 	}
-	return name, nil
+	return name, body, nil
 }
 
 // cloudStatus says that Ollama's own cloud is not to be had here.

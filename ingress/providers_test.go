@@ -1,0 +1,199 @@
+package ingress
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/offbeat-studio/allama/shared/llm"
+	"github.com/offbeat-studio/allama/shared/roster"
+)
+
+const jsonBody = "Content-Type: application/json"
+
+// pairs cuts headers as they are written into names and values. What is said of
+// the host is left to the caller.
+func pairs(headers ...string) (list []string) {
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		list = append(list, name, value)
+	}
+	return list
+}
+
+// A clerk answers what is asked about providers, and remembers it.
+type clerk struct {
+	asked  []roster.Request
+	answer roster.Answer
+	err    error
+}
+
+func (c *clerk) ask(_ context.Context, r roster.Request) (roster.Answer, error) {
+	c.asked = append(c.asked, r)
+	return c.answer, c.err
+}
+
+// withClerk returns a rig with somebody who manages providers.
+func withClerk(t *testing.T, cfg *Config) (*rig, *clerk) {
+	t.Helper()
+	g := newRig(t, cfg)
+	sealer, err := roster.NewSealer("a secret of the deployment")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &clerk{answer: roster.Answer{Providers: []roster.Provider{{
+		Name: "oai", Kind: "openai", BaseURL: "https://api.example.com/v1", Source: roster.API, Active: true, HasKey: true, Timeout: time.Minute,
+	}}, Tested: &roster.Tested{Models: 3, Took: 5 * time.Millisecond}}}
+	g.server.providers = Providers{Ask: c.ask, Sealer: sealer}
+	return g, c
+}
+
+func TestWhoMayManageProviders(t *testing.T) {
+	keys := filepath.Join(t.TempDir(), "keys")
+	if err := os.WriteFile(keys, []byte("boss:sk-boss [admin]\nclerk:sk-clerk\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	withKeys, loopback, open := &Config{KeysFile: keys}, &Config{}, &Config{Host: "0.0.0.0", Auth: "off"}
+	const boss, other = "Authorization: Bearer sk-boss", "Authorization: Bearer sk-clerk"
+	tests := []struct {
+		name    string
+		config  *Config
+		headers []string
+		status  int
+		message string
+	}{
+		{"a key that may", withKeys, []string{boss, jsonBody}, 200, ""},
+		{"a key that may not", withKeys, []string{other, jsonBody}, 403, "[admin]"},
+		{"no key", withKeys, []string{jsonBody}, 401, "an API key is needed"},
+		{"a wrong key", withKeys, []string{"Authorization: Bearer sk-guess", jsonBody}, 401, "not known"},
+		{"this machine", loopback, []string{jsonBody}, 200, ""},
+		{"any machine, without keys", open, []string{jsonBody}, 403, "only with a key"},
+		{"somebody behind a proxy on this machine", loopback, []string{jsonBody, "X-Forwarded-For: 203.0.113.9"}, 403, "only with a key"},
+		{"somebody behind a proxy, with the key", withKeys, []string{boss, jsonBody, "X-Forwarded-For: 203.0.113.9"}, 200, ""},
+		{"a page of this server", loopback, []string{jsonBody, "Origin: HERE", "Sec-Fetch-Site: same-origin"}, 200, ""},
+		{"a page of this machine", loopback, []string{jsonBody, "Origin: http://localhost:3000"}, 403, "another origin"},
+		{"a page of a program", loopback, []string{jsonBody, "Origin: file://"}, 403, "another origin"},
+		{"a page that has no name", loopback, []string{jsonBody, "Origin: null"}, 403, ""},
+		{"a page of somebody", loopback, []string{jsonBody, "Origin: https://evil.example"}, 403, ""},
+		{"a page of another site, without an origin", loopback, []string{jsonBody, "Sec-Fetch-Site: cross-site"}, 403, "another origin"},
+		{"a page of another origin with the key", withKeys, []string{boss, jsonBody, "Origin: http://localhost:3000"}, 403, "another origin"},
+		{"another name of this machine", loopback, []string{jsonBody, "Host: evil.example"}, 403, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			g, c := withClerk(t, tt.config)
+			for i := range tt.headers {
+				tt.headers[i] = strings.Replace(tt.headers[i], "HERE", g.url, 1)
+			}
+			for _, r := range []*http.Request{
+				g.request("GET", "/api/v1/providers", "", pairs(tt.headers...)...), g.request("GET", "/api/v1/providers/oai", "", pairs(tt.headers...)...),
+				g.request("POST", "/api/v1/providers", `{"name":"x","kind":"openai"}`, pairs(tt.headers...)...),
+				g.request("PATCH", "/api/v1/providers/oai", `{"active":false}`, pairs(tt.headers...)...),
+				g.request("DELETE", "/api/v1/providers/oai", "", pairs(tt.headers...)...),
+				g.request("POST", "/api/v1/providers/oai/test", "", pairs(tt.headers...)...),
+			} {
+				if host := r.Header.Get("Host"); host != "" {
+					r.Host = host
+				}
+				got := g.do(r)
+				want := tt.status
+				if want == 200 && r.Method == "POST" && r.URL.Path == "/api/v1/providers" {
+					want = 201
+				}
+				if got.status != want || !strings.Contains(got.body, tt.message) {
+					t.Errorf("%s %s: got %d %s, want %d with %q", r.Method, r.URL.Path, got.status, got.body, want, tt.message)
+				}
+			}
+			if refused := tt.status != 200; refused != (len(c.asked) == 0) {
+				t.Errorf("asked %d times", len(c.asked))
+			}
+		})
+	}
+}
+
+func TestChangesOfProvidersAreJSON(t *testing.T) {
+	g, c := withClerk(t, nil)
+	for _, kind := range []string{"", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"} {
+		for method, path := range map[string]string{"POST": "", "PATCH": "/oai", "DELETE": "/oai"} {
+			if got := g.do(g.request(method, "/api/v1/providers"+path, `{}`, "Content-Type", kind)); got.status != http.StatusUnsupportedMediaType {
+				t.Errorf("%s with %q: got %d %s, want 415", method, kind, got.status, got.body)
+			}
+		}
+	}
+	if len(c.asked) > 0 {
+		t.Errorf("asked for %+v", c.asked)
+	}
+}
+
+func TestAProvidersKeyLeavesTheIngressSealed(t *testing.T) {
+	const canary = "sk-canary"
+	g, c := withClerk(t, nil)
+	got := g.post("/api/v1/providers", `{"name":"x","kind":"openai","host":"h","api_key":"`+canary+`","active":false,"max_concurrency":3,"timeout":"2m","strict":true}`, pairs(jsonBody)...)
+	if got.status != 201 || len(c.asked) != 1 {
+		t.Fatalf("got %d %s", got.status, got.body)
+	}
+	set := c.asked[0].Set
+	if key, err := g.server.providers.Sealer.Open("x", *set.Key); key.Reveal() != canary || err != nil {
+		t.Errorf("the key was sealed to %v, %v", key, err)
+	}
+	if *set.Host != "h" || *set.Active || *set.MaxConcurrency != 3 || *set.Timeout != 2*time.Minute || !*set.Strict || set.Kind != "openai" {
+		t.Errorf("asked for %+v", set)
+	}
+	g.do(g.request("PATCH", "/api/v1/providers/x", `{"api_key":""}`, pairs(jsonBody)...))
+	if key := c.asked[1].Set.Key; key == nil || len(*key) != 0 {
+		t.Errorf("a key that is to be dropped: got %v", key)
+	}
+	g.server.providers.Sealer = nil
+	if got := g.do(g.request("PATCH", "/api/v1/providers/x", `{"api_key":"`+canary+`"}`, pairs(jsonBody)...)); got.status != 400 || !strings.Contains(got.body, "ALLAMA_SECRET_KEY is not set") {
+		t.Errorf("without a secret: got %d %s", got.status, got.body)
+	}
+	if got := g.do(g.request("PATCH", "/api/v1/providers/x", `{"host":"h2"}`, pairs(jsonBody)...)); got.status != 200 {
+		t.Errorf("without a secret and a key: got %d %s", got.status, got.body)
+	}
+	for _, bad := range []string{`{"api_key":["` + canary + `"]}`, `{"max_concurrency":"` + canary + `"}`, `{"` + canary + `":1}`, `["` + canary, `{"api_key":"a b` + canary + `"}`, `{"host":"http://u:` + canary + `@h"}`, `{} {"api_key":"` + canary + `"}`} {
+		if got := g.do(g.request("PATCH", "/api/v1/providers/x", bad, pairs(jsonBody)...)); got.status != 400 || strings.Contains(got.body, canary) {
+			t.Errorf("%s: got %d %s, want 400 without the key", bad, got.status, got.body)
+		}
+	}
+	if len(c.asked) != 3 {
+		t.Errorf("asked %d times, want 3", len(c.asked))
+	}
+}
+
+func TestProvidersAreShownWithWhatTheCatalogKnows(t *testing.T) {
+	g, c := withClerk(t, nil)
+	want := `{"name":"oai","object":"provider","kind":"openai","base_url":"https://api.example.com/v1","source":"api","read_only":false,` +
+		`"active":true,"has_key":true,"timeout":"1m0s","strict":false,"models":2,"synced_at":null,"stale":false}`
+	if got := g.get("/api/v1/providers/oai"); got.body != want || got.header.Get("Cache-Control") != "no-store" {
+		t.Errorf("got  %s\nwant %s", got.body, want)
+	}
+	if got := g.get("/api/v1/providers"); got.body != `{"object":"list","data":[`+want+`]}` {
+		t.Errorf("the list: got %s", got.body)
+	}
+	if got := g.post("/api/v1/providers/oai/test", "", pairs(jsonBody)...); got.body != `{"name":"oai","ok":true,"models":3,"ms":5}` {
+		t.Errorf("the test: got %s", got.body)
+	}
+	c.answer = roster.Answer{Conflict: true, Error: &llm.Error{Code: llm.CodeInvalid, Message: "taken"}}
+	if got := g.post("/api/v1/providers", `{"name":"x"}`, pairs(jsonBody)...); got.status != 409 || !strings.Contains(got.body, `{"error":{"message":"taken"`) {
+		t.Errorf("a conflict: got %d %s", got.status, got.body)
+	}
+	c.err = roster.ErrNobody
+	if got := g.get("/api/v1/providers"); got.status != 503 || !strings.Contains(got.body, "no sync worker is running") {
+		t.Errorf("without a sync worker: got %d %s", got.status, got.body)
+	}
+}
+
+func TestTheCatalogIsListedWithProviders(t *testing.T) {
+	g := newRig(t, nil)
+	got := g.get("/api/v1/catalog?provider=claude")
+	if got.status != 200 || !strings.Contains(got.body, `"data":[{"name":"claude-x","provider":"claude","id":"claude-x","display_name":"Claude X"`) || strings.Contains(got.body, "gpt-4o") {
+		t.Errorf("got %d %s", got.status, got.body)
+	}
+	if got := g.get("/api/v1/catalog"); strings.Count(got.body, `"provider":`) != len(models()) {
+		t.Errorf("all: got %s", got.body)
+	}
+}
