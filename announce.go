@@ -91,7 +91,11 @@ func (c *config) decideDemo(ctx context.Context) bool {
 			return false
 		}
 	}
-	c.Providers = append(c.Providers, workers.ProviderConfig{Name: nameDemo, Kind: nameDemo})
+	for _, p := range c.Known {
+		if p.Name == nameDemo {
+			c.Providers = append(c.Providers, p)
+		}
+	}
 	return true
 }
 

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
+	"path/filepath"
 
 	"github.com/urfave/cli/v3"
 )
@@ -13,7 +13,9 @@ import (
 type program struct {
 	dir            string // where .env is; empty: the working directory
 	environ        []string
+	stdin          io.Reader // nil: there is none
 	stdout, stderr io.Writer
+	rules          bool // the command goes by the file of rules
 }
 
 // A usageError is a command line that cannot be understood.
@@ -28,7 +30,8 @@ const description = `allama answers clients of OpenAI, Anthropic and Ollama on o
 them from any of the three. Without a command it does what serve does.
 
 It is configured by environment variables, which a file .env in the working
-directory can set too; "allama config" prints them.`
+directory can set too; "allama config" prints them. Aliases of models, and which
+models there are for clients, are said in allama.yaml.`
 
 // newCommand returns the command line of the program.
 func newCommand(p program) *cli.Command {
@@ -55,15 +58,25 @@ func newCommand(p program) *cli.Command {
 				Name: "config", Usage: "print the configuration that is in force, without secrets", Action: p.config,
 				Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print JSON"}},
 			},
+			p.modelsCommand(),
+			p.providersCommand(),
+			{Name: "check", Usage: "check the configuration, without starting anything", Action: p.check},
 			{Name: "version", Usage: "print the version", Action: p.version},
 		},
 	}
-	for _, c := range append(slices.Clone(root.Commands), root) {
-		c.OnUsageError = func(_ context.Context, c *cli.Command, err error, _ bool) error {
-			return usageError{c.FullName(), err}
-		}
-	}
+	explainUsage(root)
 	return root
+}
+
+// explainUsage has errors of a command, and of those below it, name the command
+// whose help helps.
+func explainUsage(c *cli.Command) {
+	c.OnUsageError = func(_ context.Context, c *cli.Command, err error, _ bool) error {
+		return usageError{c.FullName(), err}
+	}
+	for _, below := range c.Commands {
+		explainUsage(below)
+	}
 }
 
 // noArguments refuses arguments: the only ones that there are name commands.
@@ -91,6 +104,9 @@ func (p program) load(ctx context.Context) (*config, []setting, error) {
 	env, err := readEnvironment(p.dir, p.environ)
 	if err != nil {
 		return nil, nil, err
+	}
+	if p.rules {
+		env.rules = filepath.Join(p.dir, rulesFile)
 	}
 	return load(ctx, env)
 }

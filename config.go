@@ -24,8 +24,11 @@ type config struct {
 	DatabasePath string        `env:"DATABASE_PATH, default=./allama.db"`
 	SyncInterval time.Duration `env:"ALLAMA_SYNC_INTERVAL, default=5m"`
 
-	Bus busConfig
-	Log logConfig
+	Bus    busConfig
+	Log    logConfig
+	Remote remoteConfig
+
+	SecretKey logging.Secret `env:"ALLAMA_SECRET_KEY"` // seals the keys of providers that are defined at run time
 
 	DataDir       string   `env:"ALLAMA_DATA_DIR, default=./data"`
 	Demo          *bool    `env:"IS_DEMO_ACTIVE"`
@@ -35,6 +38,9 @@ type config struct {
 	Providers []workers.ProviderConfig // those that are active
 
 	OllamaUnasked bool // Ollama is active only because nothing is said of it
+
+	RulesFile string   `env:"ALLAMA_CONFIG_FILE"`
+	Rules     ruleBook // for commands that go by it
 }
 
 // A busConfig says where NATS is, or how to run it.
@@ -81,9 +87,9 @@ func load(ctx context.Context, env environment) (*config, []setting, error) {
 		return nil, nil, err
 	}
 	l.check(c)
-	if len(l.problems) > 0 {
-		slices.Sort(l.problems)
-		return nil, nil, l.problems
+	inFile := l.readRules(c)
+	if slices.Sort(l.problems); len(l.problems)+len(inFile) > 0 {
+		return nil, nil, append(l.problems, inFile...)
 	}
 	return c, l.settings, nil
 }

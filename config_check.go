@@ -15,6 +15,7 @@ import (
 
 	"github.com/offbeat-studio/allama/ingress"
 	"github.com/offbeat-studio/allama/shared/logging"
+	"github.com/offbeat-studio/allama/shared/roster"
 )
 
 // Where NATS keeps its streams.
@@ -35,6 +36,9 @@ func (l *loader) check(c *config) {
 	}
 	if c.SyncInterval < minSync {
 		l.problem("ALLAMA_SYNC_INTERVAL", "%v is too short: %v is the least", c.SyncInterval, minSync)
+	}
+	if _, err := roster.NewSealer(c.SecretKey); err != nil {
+		l.problem("ALLAMA_SECRET_KEY", "%v", err)
 	}
 	l.checkNames()
 }

@@ -35,12 +35,18 @@ type providerEnv struct {
 	Active         *bool          `env:"ACTIVE"`
 	MaxConcurrency *int           `env:"MAX_CONCURRENCY"`
 	Timeout        *time.Duration `env:"TIMEOUT"`
+	Strict         bool           `env:"STRICT, default=false"`
 }
 
 // A namedEnv is a providerEnv of a provider in ALLAMA_PROVIDERS.
 type namedEnv struct {
 	Kind string `env:"KIND"`
 	Rest providerEnv
+}
+
+// A demoEnv holds what can be said of the demo, besides that it is active.
+type demoEnv struct {
+	Strict bool `env:"STRICT, default=false"`
 }
 
 // A betaEnv holds the variable that only providers of Anthropic's kind have.
@@ -85,7 +91,11 @@ func (l *loader) providers(ctx context.Context, c *config) error {
 	if err := l.vendors(ctx, c); err != nil {
 		return err
 	}
-	c.addProvider(workers.ProviderConfig{Name: nameDemo, Kind: nameDemo}, c.Demo != nil && *c.Demo)
+	env := demoEnv{}
+	if err := l.fillProvider(ctx, nameDemo, &env); err != nil {
+		return err
+	}
+	c.addProvider(workers.ProviderConfig{Name: nameDemo, Kind: nameDemo, Strict: env.Strict}, c.Demo != nil && *c.Demo)
 	return nil
 }
 
@@ -141,7 +151,7 @@ func (l *loader) fillBeta(ctx context.Context, p *workers.ProviderConfig) error 
 
 // provider returns the provider that env describes.
 func (l *loader) provider(name, kind string, env providerEnv) workers.ProviderConfig {
-	p := workers.ProviderConfig{Name: name, Kind: kind, Host: string(env.Host), APIKey: env.APIKey}
+	p := workers.ProviderConfig{Name: name, Kind: kind, Host: string(env.Host), APIKey: env.APIKey, Strict: env.Strict}
 	if env.MaxConcurrency != nil {
 		if p.MaxConcurrency = *env.MaxConcurrency; p.MaxConcurrency < 1 {
 			l.problem(variable(name, "MAX_CONCURRENCY"), "%d is too small: 1 is the least; to let no call through set %s=false",

@@ -338,3 +338,29 @@ func TestListedVendorShowsWhereItIs(t *testing.T) {
 		}
 	}
 }
+
+func TestEveryProviderCanBeStrict(t *testing.T) {
+	t.Parallel()
+	environ := []string{"OPENAI_API_KEY=k", "ANTHROPIC_API_KEY=k", "GROQ_API_KEY=k", "IS_DEMO_ACTIVE=true",
+		"ALLAMA_PROVIDERS=gpu-1", "GPU_1_KIND=ollama", "GPU_1_HOST=h"}
+	for _, p := range mustLoad(t, environ...).Providers {
+		if p.Strict {
+			t.Errorf("%s is strict, and nobody has said so", p.Name)
+		}
+		for _, other := range mustLoad(t, append(environ, variable(p.Name, "STRICT")+"=true")...).Providers {
+			if other.Strict != (other.Name == p.Name) {
+				t.Errorf("%s=true: %s is strict: %t", variable(p.Name, "STRICT"), other.Name, other.Strict)
+			}
+		}
+	}
+	only := mustLoad(t, "IS_OLLAMA_ACTIVE=false", "DEMO_STRICT=true")
+	if only.decideDemo(t.Context()); len(only.Providers) != 1 || !only.Providers[0].Strict {
+		t.Errorf("with nothing else: got %+v, want a strict demo", only.Providers)
+	}
+	_, _, err := load(t.Context(), newEnvironment([]string{"OPENAI_STRICT=perhaps", "DEMO_STRICT=2"}, nil))
+	problems, _ := errors.AsType[configError](err)
+	want := configError{`DEMO_STRICT: "2" is not true or false`, `OPENAI_STRICT: "perhaps" is not true or false`}
+	if !slices.Equal(problems, want) {
+		t.Errorf("bad values: got %q want %q", problems, want)
+	}
+}

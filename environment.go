@@ -30,6 +30,7 @@ const (
 // counts as unset: that is what a compose file makes of one that it passes on.
 type environment struct {
 	layers []layer // the nearest first
+	rules  string  // the file of rules, unless a variable names another; empty: none is read
 }
 
 // A layer is one source of variables.
@@ -41,7 +42,7 @@ type layer struct {
 // newEnvironment returns the environment of lines NAME=value, and behind it
 // what a .env file says.
 func newEnvironment(environ []string, dotenv map[string]string) environment {
-	return environment{[]layer{{fromEnv, variables(environ)}, {fromDotEnv, dotenv}}}
+	return environment{layers: []layer{{fromEnv, variables(environ)}, {fromDotEnv, dotenv}}}
 }
 
 func variables(environ []string) map[string]string {

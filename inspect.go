@@ -30,6 +30,7 @@ func version() string {
 
 // config prints the configuration.
 func (p program) config(ctx context.Context, c *cli.Command) error {
+	p.rules = true
 	_, settings, err := p.load(ctx)
 	if err != nil {
 		return err
@@ -41,6 +42,27 @@ func (p program) config(ctx context.Context, c *cli.Command) error {
 		return out.Encode(settings)
 	}
 	return printSettings(p.stdout, settings)
+}
+
+// check says whether the configuration can be used, and what of it may not be
+// meant.
+func (p program) check(ctx context.Context, _ *cli.Command) error {
+	p.rules = true
+	cfg, _, err := p.load(ctx)
+	if err != nil {
+		return err
+	}
+	for _, warning := range cfg.Rules.warnings {
+		if _, err := fmt.Fprintln(p.stdout, "warning:", warning); err != nil {
+			return err
+		}
+	}
+	rules := "there is no " + rulesFile
+	if cfg.Rules.text != nil {
+		rules = "with the rules of " + cfg.Rules.path
+	}
+	_, err = fmt.Fprintf(p.stdout, "the configuration can be used; %s\n", rules)
+	return err
 }
 
 // printSettings prints a line for each setting, in the form of a .env file.

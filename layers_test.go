@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -21,23 +23,25 @@ const projectPath = "github.com/offbeat-studio/allama"
 var arrows = map[string][]string{
 	"main": {"broker", "ingress", "workers", "workers/catalogsync", "workers/catalogsync/sqlite", "shared/..."},
 
-	"broker":              {"shared/bus", "shared/logging", "shared/service"},
+	"broker":              {"shared/bus", "shared/logging", "shared/roster", "shared/service"},
 	"ingress":             {"ingress/...", "shared/..."},
 	"workers":             {"workers/...", "shared/..."},
 	"workers/*":           {"workers/upstream", "shared/..."}, // kinds of provider do not know one another
 	"workers/upstream":    {"shared/..."},
 	"workers/catalogsync": {"workers/catalogsync/sqlite", "shared/..."},
 
-	"workers/catalogsync/sqlite": {"shared/catalog", "shared/llm"},
+	"workers/catalogsync/sqlite": {"shared/catalog", "shared/llm", "shared/roster"},
 
 	"shared/llm":     nil,
 	"shared/frame":   nil,
 	"shared/rawjson": nil,
+	"shared/rawform": nil,
 	"shared/logging": nil,
 	"shared/service": {"shared/logging"},
 	"shared/dialect": {"shared/llm", "shared/frame", "shared/rawjson", "shared/catalog"},
 	"shared/bus":     {"shared/llm", "shared/logging"},
 	"shared/catalog": {"shared/bus", "shared/llm", "shared/logging"},
+	"shared/roster":  {"shared/bus", "shared/llm", "shared/logging"},
 
 	// Nor do dialects.
 	"shared/dialect/*": {"shared/dialect", "shared/llm", "shared/frame", "shared/rawjson", "shared/catalog"},
@@ -51,6 +55,7 @@ var only = map[string][]string{
 	"github.com/urfave/cli/v3":                  {"main"},
 	"github.com/joho/godotenv":                  {"main"},
 	"github.com/sethvargo/go-envconfig":         {"main"},
+	"go.yaml.in/yaml/v4":                        {"main"},
 	"github.com/openai/openai-go/v3":            nil,
 	"github.com/anthropics/anthropic-sdk-go/v2": nil,
 	"github.com/ollama/ollama":                  nil,
@@ -130,6 +135,33 @@ func TestNothingDependsOnOllamaItself(t *testing.T) {
 	for _, p := range goList(t, "-deps", "-test", "work") {
 		if below("github.com/ollama/ollama")(p.ImportPath) {
 			t.Errorf("the project depends on %s", p.ImportPath)
+		}
+	}
+}
+
+// The module that the tests drive Ollama's own client with is a stranger to the
+// program: nobody who builds that is to download Ollama.
+func TestNoModuleMentionsOllamaItself(t *testing.T) {
+	var files []string
+	for _, pattern := range []string{"go.*", "*/go.*"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, found...)
+	}
+	if len(files) < 11 {
+		t.Fatalf("found %q, want go.work and those of five modules", files)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, stranger := range []string{"github.com/ollama/ollama", "ollamaclient"} {
+			if bytes.Contains(text, []byte(stranger)) {
+				t.Errorf("%s mentions %s", file, stranger)
+			}
 		}
 	}
 }

@@ -26,7 +26,7 @@ const (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // the second signal kills
-	code := run(ctx, program{environ: os.Environ(), stdout: os.Stdout, stderr: os.Stderr}, os.Args...)
+	code := run(ctx, program{environ: os.Environ(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}, os.Args...)
 	stop()
 	os.Exit(code)
 }

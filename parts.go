@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -17,6 +18,7 @@ import (
 	"github.com/offbeat-studio/allama/shared/bus"
 	"github.com/offbeat-studio/allama/shared/catalog"
 	"github.com/offbeat-studio/allama/shared/logging"
+	"github.com/offbeat-studio/allama/shared/roster"
 	"github.com/offbeat-studio/allama/shared/service"
 	"github.com/offbeat-studio/allama/workers"
 	"github.com/offbeat-studio/allama/workers/catalogsync"
@@ -37,6 +39,8 @@ type process struct {
 	links    []link
 	parts    []service.Part
 	onlyDemo bool // for want of anything else
+	sealer   *roster.Sealer
+	roster   *roster.View // nil where nobody goes by it
 }
 
 // newProcess returns a process without parts.
@@ -47,7 +51,11 @@ func newProcess(cfg *config, stderr io.Writer, noColor bool) (*process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ALLAMA_LOG_DIR: %w", err)
 	}
-	return &process{cfg: cfg, log: log, logs: logs}, nil
+	sealer, err := roster.NewSealer(cfg.SecretKey)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("ALLAMA_SECRET_KEY: %w", err), logs.Close())
+	}
+	return &process{cfg: cfg, log: log, logs: logs, sealer: sealer}, nil
 }
 
 // run runs the parts until ctx is done.
@@ -102,7 +110,12 @@ func (p *process) addTopology(t broker.Topology) error {
 	if err != nil {
 		return err
 	}
-	p.add("broker", connected{broker.NewKeeper(js, t, p.log), link}, slack)
+	if err := p.addRoster(); err != nil {
+		return err
+	}
+	keeper := broker.NewKeeper(js, t, p.log)
+	keeper.Follow(p.roster)
+	p.add("broker", connected{keeper, link}, slack)
 	return nil
 }
 
@@ -125,23 +138,42 @@ func (p *process) addSync() error {
 	if err != nil {
 		return err
 	}
-	p.add("sync", connected{catalogsync.New(js, sources, catalogsync.Options{
-		Database: p.cfg.DatabasePath, Interval: p.cfg.SyncInterval, Logger: p.log,
-	}), link}, slack)
+	sync := catalogsync.New(js, sources, catalogsync.Options{
+		Database: p.cfg.DatabasePath, Interval: p.cfg.SyncInterval, Logger: p.log, Defined: p.defined(),
+	})
+	p.add("sync", connected{sync, link}, slack)
+	rules := p.addRules(sync)
+	p.add("signals", hangup{func() {
+		p.log.Info("SIGHUP: reading the rules and listing the models of all providers")
+		rules.Reload()
+		sync.Trigger()
+	}}, 0)
 	return nil
 }
 
-// addWorkers adds what performs the providers' calls.
-func (p *process) addWorkers(providers []workers.ProviderConfig) error {
-	if len(providers) == 0 {
-		return nil
+// addRules puts the rules in force, and adds what follows their file.
+func (p *process) addRules(sync *catalogsync.Sync) *ruleFollower {
+	book := p.cfg.Rules
+	follower := newRuleFollower(book, p.cfg.providerNames(), p.log, sync.SetRules)
+	if book.text != nil {
+		sync.SetRules(book.rules)
+		sayRules(follower.log, book.rules, book.warnings)
 	}
+	if book.path != "" {
+		p.add("rules", follower, 0)
+	}
+	return follower
+}
+
+// addWorkers adds what performs the calls of the providers, and of those that
+// are defined at run time.
+func (p *process) addWorkers(providers []workers.ProviderConfig, defined workers.Defined) error {
 	link, _, err := p.connect("worker")
 	if err != nil {
 		return err
 	}
 	drain := p.drain()
-	w, err := workers.New(link.nc, workers.Config{Providers: providers, Local: p.local, Logger: p.log, Drain: drain})
+	w, err := workers.New(link.nc, workers.Config{Providers: providers, Local: p.local, Logger: p.log, Drain: drain, Defined: defined})
 	if err != nil {
 		return err
 	}
@@ -160,7 +192,7 @@ func (p *process) addIngress() error {
 		return err
 	}
 	view := catalog.NewView(js, p.log)
-	server, err := ingress.New(p.cfg.Ingress, ingress.Parts{Owner: owner, Catalog: view, Logger: p.log})
+	server, err := ingress.New(p.cfg.Ingress, ingress.Parts{Owner: owner, Catalog: view, Logger: p.log, Providers: p.managed(link.nc)})
 	if err != nil {
 		return err
 	}
@@ -169,7 +201,10 @@ func (p *process) addIngress() error {
 	// that it is not ready.
 	p.add("catalog", struct{ service.Service }{view}, slack)
 	p.add("ingress", server, p.cfg.Ingress.DrainDelay+p.drain()+slack)
-	p.add("address", note{view.Ready(), func() { p.sayReady(server.Addr()) }}, 0)
+	p.add("address", note{view.Ready(), func() {
+		p.onlyDemo = p.onlyDemo && len(view.Index().Providers()) <= len(p.cfg.Providers) // or some are defined at run time
+		p.sayReady(server.Addr())
+	}}, 0)
 	return nil
 }
 

@@ -92,7 +92,7 @@ func openaiSaid(body []byte, stream bool) said {
 			saying = chunk.Choices[0].Message
 		}
 		s.text += openaiText(saying.Content) + saying.Refusal
-		if f := saying.FunctionCall; f != nil {
+		if f := saying.FunctionCall; f != nil && f.Name+f.Arguments != "" {
 			pieces = append(pieces, piece{*f, "", 0})
 		}
 		for _, call := range saying.ToolCalls {

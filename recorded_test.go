@@ -1,16 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -34,10 +30,9 @@ type recordingMeta struct {
 	Stream   bool
 	Status   int
 	Features []string
-	Fidelity struct{ Response string }
 }
 
-// recordings are the folders of recordings and the dialect of each.
+// recordings are the folders of chats and the dialect of each.
 var recordings = []struct{ folder, dialect string }{
 	{"openai-chat", "openai"},
 	{"anthropic-messages", "anthropic"},
@@ -120,36 +115,6 @@ func (r replayer) ask(t *testing.T, dialect string, stream bool) (said, error) {
 	}
 }
 
-// native makes the recorded call itself: every byte of the request goes up, but
-// for the model, and every byte of the answer comes down.
-func (r replayer) native(t *testing.T, c client, rec recording) {
-	t.Helper()
-	before := len(r.upstream.called("replay"))
-	sent := withModel([]byte(c.body("", "x", rec.meta.Stream)), r.provider+"/replay")
-	if rec.request != nil {
-		sent = withModel(rec.request, r.provider+"/replay")
-	}
-	response, err := http.Post(r.url+c.path, "application/json", bytes.NewReader(sent))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	got, err := io.ReadAll(response.Body)
-	if err != nil || response.StatusCode != http.StatusOK || !bytes.Equal(got, rec.answer) {
-		t.Errorf("status %d, error %v, %s", response.StatusCode, err, difference(got, rec.answer))
-	}
-	if ctype := response.Header.Get("Content-Type"); !strings.HasPrefix(rec.ctype, ctype) {
-		t.Errorf("content type %q, want %q", ctype, rec.ctype)
-	}
-	calls := r.upstream.called("replay")[before:]
-	if len(calls) != 1 {
-		t.Fatalf("%d calls upstream, want 1", len(calls))
-	}
-	if !bytes.Equal(calls[0].body, withModel(sent, "replay")) {
-		t.Errorf("the request upstream: %s", difference(calls[0].body, withModel(sent, "replay")))
-	}
-}
-
 // difference shows where two texts part.
 func difference(got, want []byte) string {
 	n := 0
@@ -158,71 +123,6 @@ func difference(got, want []byte) string {
 	}
 	near := func(text []byte) []byte { return text[max(0, n-40):min(len(text), n+80)] }
 	return fmt.Sprintf("%d bytes, want %d; from byte %d on got …%q, want …%q", len(got), len(want), n, near(got), near(want))
-}
-
-// untold are features of answers that only their own dialect can tell.
-var untold = map[string]string{
-	"n-greater-1": "there is one answer in the other dialects",
-}
-
-// What real servers have said reaches the clients of their own dialect as it
-// is, and the others with the same meaning.
-func TestRecordings(t *testing.T) {
-	u := newUpstream(t)
-	s := startServe(t, u.env()...)
-	for _, r := range recordings {
-		native, translated := 0, 0
-		for _, rec := range recorded(t, r.folder, "*") {
-			if rec.meta.Fidelity.Response != "raw" {
-				t.Logf("%s/%s is skipped: its answer is %s", r.folder, rec.name, rec.meta.Fidelity.Response)
-				continue
-			}
-			replay := replayer{s, u, r.dialect, "replay"}
-			u.setReplay(replayed{http.StatusOK, rec.ctype, rec.answer})
-			want := saidBy[r.dialect](rec.answer, rec.meta.Stream)
-			for _, c := range clients {
-				t.Run(fmt.Sprintf("%s/%s to %s", r.folder, rec.name, c.name), func(t *testing.T) {
-					if c.name == r.dialect {
-						native++
-						replay.native(t, c, rec)
-						return
-					}
-					for feature, reason := range untold {
-						if slices.Contains(rec.meta.Features, feature) {
-							t.Skip(reason)
-						}
-					}
-					translated++
-					if got, err := replay.ask(t, c.name, rec.meta.Stream); err != nil || !got.equal(want) {
-						t.Errorf("error %v\ngot  %+v\nwant %+v", err, got, want)
-					}
-				})
-			}
-		}
-		t.Logf("%s: %d recordings went through as they are, %d times to a client of another dialect", r.folder, native, translated)
-	}
-}
-
-// What real servers have refused, by a status, in the middle of a stream or in
-// a body that looks well, is an error to every client.
-func TestRecordedErrors(t *testing.T) {
-	u := newUpstream(t)
-	s := startServe(t, u.env()...)
-	for _, r := range recordings {
-		failed := 0
-		for _, rec := range recorded(t, r.folder, "errors/*") {
-			u.setReplay(replayed{rec.meta.Status, rec.ctype, rec.answer})
-			for _, c := range clients {
-				t.Run(fmt.Sprintf("%s/%s to %s", r.folder, rec.name, c.name), func(t *testing.T) {
-					failed++
-					if got, err := (replayer{s, u, r.dialect, "replay"}).ask(t, c.name, rec.meta.Stream); !isTold(err) {
-						t.Errorf("got %+v, %v, want an error in the client's dialect", got, err)
-					}
-				})
-			}
-		}
-		t.Logf("%s: %d errors told", r.folder, failed)
-	}
 }
 
 // isTold reports whether a client was told of an error, rather than having

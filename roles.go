@@ -22,6 +22,7 @@ const defaultListen = "127.0.0.1:4222"
 // serve runs everything. With NATS_URL that server carries the calls, too;
 // nothing else changes.
 func (p program) serve(ctx context.Context, _ *cli.Command) error {
+	p.rules = true
 	return p.start(ctx, func(ctx context.Context, all *process) error {
 		all.onlyDemo = all.cfg.decideDemo(ctx)
 		all.sayProviders()
@@ -34,7 +35,7 @@ func (p program) serve(ctx context.Context, _ *cli.Command) error {
 				return err
 			}
 		}
-		return errors.Join(all.addTopology(topology), all.addSync(), all.addWorkers(all.cfg.Providers), all.addIngress())
+		return errors.Join(all.addTopology(topology), all.addSync(), all.addWorkers(all.cfg.Providers, all.definedFor(nil)), all.addIngress())
 	})
 }
 
@@ -51,17 +52,19 @@ func (p program) worker(ctx context.Context, c *cli.Command) error {
 		if err != nil {
 			return usageError{c.FullName(), err}
 		}
-		if len(providers) == 0 {
-			return errors.New("no provider is active: set a key, such as OPENAI_API_KEY, or IS_OLLAMA_ACTIVE=true")
+		if len(providers) == 0 && len(wanted) == 0 && part.cfg.SecretKey == "" {
+			return errors.New("no provider is active: set a key, such as OPENAI_API_KEY, or IS_OLLAMA_ACTIVE=true; " +
+				"or ALLAMA_SECRET_KEY, to serve providers that are defined at run time")
 		}
 		part.cfg.Providers = providers
 		part.sayProviders()
-		return part.addWorkers(providers)
+		return errors.Join(part.addRoster(), part.addWorkers(providers, part.definedFor(wanted)))
 	})
 }
 
 // sync runs what keeps the catalog.
 func (p program) sync(ctx context.Context, _ *cli.Command) error {
+	p.rules = true
 	return p.start(ctx, func(_ context.Context, part *process) error {
 		part.sayProviders()
 		return part.addSync()
@@ -110,7 +113,8 @@ func isNoColor(line string) bool {
 	return ok && value != ""
 }
 
-// choose returns the named ones among the active providers, or all.
+// choose returns the named ones among the active providers, or all. What the
+// environment does not know may be defined at run time.
 func (c *config) choose(names []string) ([]workers.ProviderConfig, error) {
 	if len(names) == 0 {
 		return c.Providers, nil
@@ -118,6 +122,9 @@ func (c *config) choose(names []string) ([]workers.ProviderConfig, error) {
 	var chosen []workers.ProviderConfig
 	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
 		i := slices.IndexFunc(c.Providers, func(p workers.ProviderConfig) bool { return p.Name == name })
+		if i < 0 && !c.isKnown(name) && checkDefinedName(name) == nil {
+			continue
+		}
 		if i < 0 {
 			var active []string
 			for _, p := range c.Providers {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -30,7 +31,7 @@ import (
 //	torn     paced, but closes the connection after half of the answer
 //	cut-N    closes the connection after N bytes of the answer
 //	fail-N   answers with the status N
-//	replay   answers with what the test gave it
+//	*replay  answers with what the test gave it
 type upstream struct {
 	*httptest.Server
 
@@ -68,19 +69,45 @@ func newUpstream(t testing.TB) *upstream {
 	for _, w := range wires {
 		mux.HandleFunc("POST "+w.path, func(rw http.ResponseWriter, r *http.Request) { u.answer(rw, r, w) })
 	}
-	for _, path := range []string{"/v1/responses", "/v1/completions"} { // only to replay
-		mux.HandleFunc("POST "+path, func(rw http.ResponseWriter, r *http.Request) { u.answer(rw, r, wires[0]) })
-	}
 	mux.HandleFunc("POST /api/generate", generateEcho)
 	mux.HandleFunc("POST /v1/messages/count_tokens", u.count)
 	for _, path := range []string{"/v1/embeddings", "/api/embed", "/api/embeddings"} {
 		mux.HandleFunc("POST "+path, u.embed)
 	}
+	for _, path := range []string{"/v1/audio/", "/v1/images/"} {
+		mux.HandleFunc("POST "+path, u.media)
+	}
 	mux.HandleFunc("GET /v1/models", listModels)
 	mux.HandleFunc("GET /api/tags", listTags)
-	u.Server = httptest.NewServer(mux)
+	u.Server = httptest.NewServer(u.replays(mux))
 	t.Cleanup(u.Close)
 	return u
+}
+
+// replays answers the calls of the models that replay, whatever clients want of
+// them but media, which are handled with care for their bytes.
+func (u *upstream) replays(others http.Handler) http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		media := strings.HasPrefix(r.URL.Path, "/v1/audio/") || strings.HasPrefix(r.URL.Path, "/v1/images/")
+		if media || r.Header.Get("Content-Type") != "application/json" || r.URL.Path == "/api/show" { // that is no client's
+			others.ServeHTTP(rw, r)
+			return
+		}
+		data, err := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(data))
+		var body struct{ Model string }
+		if err != nil || json.Unmarshal(data, &body) != nil || !strings.HasSuffix(strings.TrimSuffix(body.Model, ":latest"), "replay") {
+			others.ServeHTTP(rw, r)
+			return
+		}
+		u.mu.Lock()
+		u.calls = append(u.calls, &upstreamCall{model: "replay", header: r.Header, body: data})
+		replay := u.replay
+		u.mu.Unlock()
+		rw.Header().Set("Content-Type", replay.ctype)
+		rw.WriteHeader(replay.status)
+		rw.Write(replay.body)
+	})
 }
 
 // env points all three providers at the upstream.
@@ -180,13 +207,6 @@ func (u *upstream) answer(rw http.ResponseWriter, r *http.Request, w wire) {
 		}
 		rw.WriteHeader(n)
 		io.WriteString(rw, `{"type":"error","error":{"type":"some_error","message":"no way"}}`)
-	case name == "replay":
-		u.mu.Lock()
-		replay := u.replay
-		u.mu.Unlock()
-		rw.Header().Set("Content-Type", replay.ctype)
-		rw.WriteHeader(replay.status)
-		rw.Write(replay.body)
 	case name == "recall":
 		a.play(name, n, recall(data))
 	default:
