@@ -142,7 +142,7 @@ func (r *ruleReader) meant(provider string) string {
 	if near := nearest(provider, r.knownProviders()); near != "" {
 		return "; did you mean " + near + "?"
 	}
-	return ""
+	return "; this is fine if it is defined at run time"
 }
 
 // provider reads what is said of one provider.

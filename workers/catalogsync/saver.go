@@ -179,13 +179,18 @@ func (s *saver) peek(ctx context.Context, err error) {
 	if s.told || errors.Is(err, sqlite.ErrDamaged) {
 		return
 	}
-	if stored, err := sqlite.Peek(ctx, s.path); err == nil {
-		defined, err := sqlite.PeekRoster(ctx, s.path)
-		if err != nil {
-			s.log.Debug("the file has no roster of providers", slog.Any(logging.KeyError, err)) // it is of an earlier version
-		}
-		s.tell(found{stored, defined})
+	stored, err := sqlite.Peek(ctx, s.path)
+	if err != nil {
+		return
 	}
+	defined, err := sqlite.PeekRoster(ctx, s.path)
+	if errors.Is(err, sqlite.ErrDamaged) { // it has no table for one: it is of an earlier version
+		s.log.Debug("the file has no roster of providers", slog.Any(logging.KeyError, err))
+	} else if err != nil {
+		return // what is there must not be taken for nothing
+	}
+	s.roster = &defined
+	s.tell(found{stored, defined})
 }
 
 func (s *saver) tell(f found) {

@@ -45,11 +45,13 @@ func (s *saver) define(ctx context.Context, r roster.Roster) error {
 
 // saveRoster saves a roster, or keeps to the one before.
 func (s *saver) saveRoster(ctx context.Context, r roster.Roster) error {
-	last, unsaved := s.roster, s.unsaved
+	last := s.roster
 	s.roster, s.unsaved = &r, true
 	if s.work(ctx) {
 		return nil
 	}
-	s.roster, s.unsaved = last, unsaved
+	// The one before is saved again: the file may have been made anew, or have
+	// got r all the same.
+	s.roster, s.unsaved = last, last != nil
 	return errUnsaved
 }
