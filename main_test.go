@@ -2,7 +2,9 @@ package main
 
 import (
 	"errors"
+	"flag"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"testing"
 
@@ -10,6 +12,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// Most of the tests wait for other processes: more of them than there are
+	// cores can do so at once. Whoever gives the flag has the last word.
+	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
+		panic(err)
+	}
 	testscript.Main(m, map[string]func(){"allama": main})
 }
 

@@ -24,14 +24,12 @@ func listTags(rw http.ResponseWriter, _ *http.Request) {
 	fmt.Fprintf(rw, `{"models":[%s]}`, strings.Join(models, ","))
 }
 
-// modelNames are the models that the upstream lists.
-var modelNames = func() []string {
-	names := []string{"echo", "tool", "tools", "recall", "fifty", "hang", "hang-1", "stall", "paced", "torn", "replay", "fail-400", "fail-401", "fail-429", "fail-500"}
-	for n := range 2500 {
-		names = append(names, fmt.Sprintf("cut-%d", n))
-	}
-	return names
-}()
+// modelNames are the models that the upstream lists. The many of cut-N are not
+// among them: each process would keep them all.
+var modelNames = []string{
+	"echo", "tool", "tools", "recall", "fifty", "hang", "hang-1", "stall", "paced", "torn", "replay",
+	"fail-400", "fail-401", "fail-429", "fail-500",
+}
 
 // nowhere is a model that no provider has.
 const nowhere = "nowhere"
@@ -43,4 +41,17 @@ func named(provider, model string) string {
 		return model
 	}
 	return provider + "/" + model
+}
+
+// replayed is what the model replay answers with.
+type replayed struct {
+	status int
+	ctype  string
+	body   []byte
+}
+
+func (u *upstream) setReplay(r replayed) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.replay = r
 }

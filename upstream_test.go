@@ -40,19 +40,6 @@ type upstream struct {
 	replay replayed
 }
 
-// replayed is what the model replay answers with.
-type replayed struct {
-	status int
-	ctype  string
-	body   []byte
-}
-
-func (u *upstream) setReplay(r replayed) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.replay = r
-}
-
 // An upstreamCall is one call in the upstream's history.
 type upstreamCall struct {
 	model, key string
