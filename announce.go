@@ -53,6 +53,16 @@ func (p *process) sayProviders() {
 	}
 }
 
+// sayAwaited warns of providers that a worker is for and the environment does
+// not know: it waits for them to be defined, for ever where the name is wrong.
+func (p *process) sayAwaited(names []string) {
+	for _, name := range names {
+		if !p.cfg.isKnown(name) {
+			p.log.Warn("the environment does not know the provider; it is served once it is defined at run time", slog.String(logging.KeyProvider, name))
+		}
+	}
+}
+
 // sayReady logs what clients are to be given, and what to do when there is
 // nothing to serve but the demo.
 func (p *process) sayReady(listener net.Addr) {

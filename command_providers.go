@@ -159,6 +159,9 @@ func (p program) settings(c *cli.Command) (providerSettings, error) {
 	if err != nil {
 		return body, fmt.Errorf("read the key: %w", err)
 	}
+	if len(key) == 0 { // what should have written the key may have failed, and the old one cannot be had back
+		return body, errors.New("the standard input is empty; for a provider without a key, give an empty line")
+	}
 	body.APIKey = new(strings.TrimSpace(string(key)))
 	return body, nil
 }

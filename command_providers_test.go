@@ -74,6 +74,10 @@ func TestProvidersAreManagedFromTheCommandLine(t *testing.T) {
 	p.wants(exitOK, "is on", "", "providers", "enable", "late")
 	p.wants(exitError, "the name ollama is taken by a provider of the environment", "", "providers", "add", "ollama", "--kind", "ollama")
 
+	p.wants(exitError, "the standard input is empty", "", "providers", "set", "late", "--key-stdin")
+	p.wants(exitOK, `"has_key": true`, "", "providers", "list", "--json")
+	p.wants(exitOK, `"has_key": false`, "\n", "providers", "set", "late", "--key-stdin", "--json")
+
 	p.wants(exitOK, "dead, at http://127.0.0.1:1/v1, is on", "", "providers", "add", "dead", "--kind", "openai", "--host", "127.0.0.1:1")
 	p.wants(exitError, "provider dead does not list its models: ", "", "providers", "test", "dead")
 	p.wants(exitOK, "provider dead is removed", "", "providers", "remove", "dead")

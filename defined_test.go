@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -243,6 +245,18 @@ func TestAWorkerServesWhatItIsToldTo(t *testing.T) {
 				t.Errorf("%q: serves %s if it is defined: got %v, want %v", tt.asked, name, got, want)
 			}
 		}
+	}
+}
+
+// A worker for a provider that nobody knows yet says what it waits for: the
+// name may be a wrong one.
+func TestAWorkerSaysWhatItWaitsFor(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	p := &process{cfg: mustLoad(t, "OPENAI_API_KEY=k", "IS_OLLAMA_ACTIVE=false"), log: slog.New(slog.NewJSONHandler(&log, nil))}
+	p.sayAwaited([]string{"openai", "opnai"})
+	if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, `"provider":"opnai"`) {
+		t.Errorf("got %q, want a line about opnai", text)
 	}
 }
 

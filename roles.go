@@ -58,6 +58,7 @@ func (p program) worker(ctx context.Context, c *cli.Command) error {
 		}
 		part.cfg.Providers = providers
 		part.sayProviders()
+		part.sayAwaited(wanted)
 		return errors.Join(part.addRoster(), part.addWorkers(providers, part.definedFor(wanted)))
 	})
 }

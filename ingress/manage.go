@@ -132,7 +132,17 @@ func (c *change) run(x *exchange, r *http.Request) error {
 		job.Deadline = time.Time{}
 	}
 	job.Body = w.body
-	return c.told(x.relay(r.Context(), job), w)
+	err = x.relay(r.Context(), job)
+	if c.operation == ollama.Delete && x.attempts > 1 && llm.AsError(err) != nil && llm.AsError(err).Status == http.StatusNotFound {
+		return x.deleted() // by the attempt whose worker was lost
+	}
+	return c.told(err, w)
+}
+
+// deleted answers that a model is gone.
+func (x *exchange) deleted() error {
+	x.endpoint.server.settle(x.target.Provider.Name, x.target.Model.ID)
+	return gone(x.out.body(http.StatusOK, "", nil))
 }
 
 // managing returns a job for the Ollama that x is for.

@@ -34,6 +34,9 @@ func (m *managed) data(dst, piece []byte) ([]byte, bool, error) {
 	}
 	content := false
 	for line := range bytes.Lines(piece) {
+		if len(bytes.TrimSpace(line)) == 0 {
+			continue // clients take no line without an object
+		}
 		if m.stream && !ollama.IsSuccess(line) {
 			dst, content = append(dst, line...), true
 			continue

@@ -296,3 +296,28 @@ func TestOnlyAdminsChangeModels(t *testing.T) {
 		}
 	}
 }
+
+// A deletion that is made twice, for its worker was lost, has nothing to delete
+// the second time: that is no failure.
+func TestADeletionWhoseWorkerIsLost(t *testing.T) {
+	g := newRig(t, nil)
+	lost := g.diesAs("llama", bus.Head{Whole: true})
+	answered := make(chan reply, 1)
+	go func() { answered <- g.do(g.request(http.MethodDelete, "/api/delete", `{"model":"tiny"}`)) }()
+	within(t, patience, "the first worker's end", lost)
+	g.worker("llama", fails(&llm.Error{Code: llm.CodeModelNotFound, Status: 404, Body: []byte(`{"error":"model 'tiny' not found"}`)}))
+	if got := <-answered; got.status != 200 || got.body != "" {
+		t.Errorf("got %d %s want 200 and no body", got.status, got.body)
+	}
+}
+
+// Lines without anything in them are nothing to a client.
+func TestProgressWithEmptyLines(t *testing.T) {
+	g := newRig(t, nil)
+	g.worker("llama", frames(bus.Head{ContentType: ndjson}, bus.End{}, pulling+"\n", success, "\r\n"))
+	for body, want := range map[string]string{`{"model":"new"}`: pulling + success, `{"model":"new","stream":false}`: strings.TrimSpace(success)} {
+		if got := g.post("/api/pull", body); got.status != 200 || got.body != want {
+			t.Errorf("%s: got %d %q want %q", body, got.status, got.body, want)
+		}
+	}
+}

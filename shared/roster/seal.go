@@ -58,7 +58,7 @@ func NewSealer(secret logging.Secret) (*Sealer, error) {
 // seal. Its error is [ErrNoSecret].
 func (s *Sealer) Seal(provider string, key logging.Secret) (Sealed, error) {
 	if key == "" {
-		return nil, nil
+		return Sealed{}, nil // in a [Patch], nil would travel as if nothing was said of the key
 	}
 	if s == nil {
 		return nil, ErrNoSecret

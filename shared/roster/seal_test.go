@@ -2,6 +2,7 @@ package roster
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -58,7 +59,7 @@ func TestWhatIsSealedTellsNothing(t *testing.T) {
 	if err != nil || err2 != nil || bytes.Equal(one, two) || bytes.Contains(one, []byte("canary")) {
 		t.Errorf("sealed twice: %x and %x (%v, %v)", one, two, err, err2)
 	}
-	if sealed, err := s.Seal("groq", ""); sealed != nil || err != nil {
+	if sealed, err := s.Seal("groq", ""); len(sealed) != 0 || err != nil {
 		t.Errorf("no key: got %x, %v, want nothing", sealed, err)
 	}
 	if _, err := (*Sealer)(nil).Seal("groq", "sk"); !errors.Is(err, ErrNoSecret) {
@@ -74,4 +75,21 @@ func TestSecretsThatAreTooShort(t *testing.T) {
 		t.Errorf("15 bytes: got %v", err)
 	}
 	sealer(t, "1234567890123456")
+}
+
+// That there is to be no key is not the same as nothing said of the key, at the
+// other end of the bus, too.
+func TestThatThereIsToBeNoKeyTravels(t *testing.T) {
+	none, err := (*Sealer)(nil).Seal("late", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := json.Marshal(Request{Action: Change, Name: "late", Set: Patch{Key: &none}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got Request
+	if err := json.Unmarshal(data, &got); err != nil || got.Set.Key == nil || len(*got.Set.Key) != 0 {
+		t.Errorf("%s: got the key %v, %v, want an empty one", data, got.Set.Key, err)
+	}
 }
