@@ -74,7 +74,7 @@ func TestTheListOutlivesAProvider(t *testing.T) {
 		<-time.After(time.Millisecond)
 	}
 	asked := upstreams[0].asked.Load()
-	var fastest time.Duration = time.Hour
+	fastest := time.Hour
 	for _, path := range slices.Repeat([]string{"/v1/models", "/api/tags", "/v1/models/model-C"}, 10) {
 		began := time.Now()
 		if got := fetchText(t, http.MethodGet, base+path); !strings.Contains(got, "model-C") {

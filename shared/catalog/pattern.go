@@ -3,6 +3,7 @@ package catalog
 import (
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -31,10 +32,8 @@ func compile(texts []string, ofModels bool) patterns {
 // fit reports whether some pattern fits some name.
 func (p patterns) fit(names []string) bool {
 	for _, pattern := range p {
-		for _, name := range names {
-			if pattern.MatchString(name) {
-				return true
-			}
+		if slices.ContainsFunc(names, pattern.MatchString) {
+			return true
 		}
 	}
 	return false

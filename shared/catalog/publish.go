@@ -23,7 +23,10 @@ func Publish(ctx context.Context, js jetstream.JetStream, s Snapshot) error {
 	if err != nil {
 		return fmt.Errorf("publish catalog: %w", err)
 	}
-	last := current(ctx, kv)
+	last, err := current(ctx, kv)
+	if err != nil {
+		return fmt.Errorf("publish catalog: %w", err)
+	}
 	m, chunks := split(s.Revision, data, 1-last.Slot)
 	for i, chunk := range chunks {
 		if _, err := kv.Put(ctx, chunkKey(m.Slot, i), chunk); err != nil {
@@ -44,18 +47,22 @@ func Publish(ctx context.Context, js jetstream.JetStream, s Snapshot) error {
 	return nil
 }
 
-// current returns the manifest that is in force. One that cannot be read counts
-// as none, for it is about to be replaced.
-func current(ctx context.Context, kv jetstream.KeyValue) manifest {
+// current returns the manifest that is in force. What is no manifest counts as
+// none, for it is about to be replaced. One that cannot be had does not: its
+// chunks must not be written over.
+func current(ctx context.Context, kv jetstream.KeyValue) (manifest, error) {
 	entry, err := kv.Get(ctx, manifestKey)
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return manifest{}, nil
+	}
 	if err != nil {
-		return manifest{}
+		return manifest{}, err
 	}
 	m, err := readManifest(entry.Value())
 	if err != nil || m.Slot < 0 || m.Slot > 1 {
-		return manifest{}
+		return manifest{}, nil
 	}
-	return m
+	return m, nil
 }
 
 // Revision returns the revision of the current snapshot, and zero when the

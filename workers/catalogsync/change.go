@@ -46,7 +46,7 @@ func (s *Sync) allowed(r roster.Request) *roster.Answer {
 		return &a
 	}
 	_, there := s.opened[r.Name]
-	_, configured := s.configuredAs(r.Name)
+	configured := s.isConfigured(r.Name)
 	switch {
 	case !s.restored:
 		return new(refused(llm.CodeOverloaded, "which providers are defined is not known yet: the catalog's database cannot be read; try again later"))

@@ -3,6 +3,7 @@ package catalogsync
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/offbeat-studio/allama/shared/llm"
@@ -112,12 +113,9 @@ func (s *Sync) after(r roster.Request) roster.Answer {
 
 // show says what there is.
 func (s *Sync) show(name string) roster.Answer {
-	var a roster.Answer
-	for _, p := range s.opts.Defined.Configured {
-		a.Providers = append(a.Providers, p)
-	}
+	a := roster.Answer{Providers: slices.Clone(s.opts.Defined.Configured)}
 	for _, d := range s.roster.Definitions {
-		if _, shadowed := s.configuredAs(d.Name); !shadowed {
+		if !s.isConfigured(d.Name) {
 			a.Providers = append(a.Providers, s.opened[d.Name].shown())
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"maps"
 	"reflect"
 	"slices"
 	"sync/atomic"
@@ -83,7 +84,7 @@ func (s *Sync) know(ctx context.Context, stored roster.Roster) {
 	s.roster = newest
 	s.enlist()
 	for _, d := range newest.Definitions {
-		if _, shadowed := s.configuredAs(d.Name); shadowed {
+		if s.isConfigured(d.Name) {
 			s.log.Warn("the environment defines a provider that was also defined at run time, and wins", slog.String(logging.KeyProvider, d.Name))
 		}
 	}
@@ -136,7 +137,7 @@ func (s *Sync) enlist() {
 			o = s.unfold(d)
 		}
 		s.opened[d.Name] = o
-		if _, shadowed := s.configuredAs(d.Name); !d.Inactive && !shadowed {
+		if !d.Inactive && !s.isConfigured(d.Name) {
 			sources, serials = append(sources, o.source), append(serials, o.serial)
 		}
 	}
@@ -176,9 +177,7 @@ func (s *Sync) rearrange(sources []Source, serials []uint64) {
 			}
 		}
 		clear(w.until)
-		for i, n := range until {
-			w.until[i] = n
-		}
+		maps.Copy(w.until, until)
 	}
 	s.sources, s.entries, s.turns = sources, entries, turns
 }
@@ -201,11 +200,7 @@ func (s *state) withSerial(serial uint64) int {
 	return slices.IndexFunc(s.turns, func(t turn) bool { return t.serial == serial })
 }
 
-// configuredAs returns what the configuration says of a provider.
-func (s *Sync) configuredAs(name string) (roster.Provider, bool) {
-	i := slices.IndexFunc(s.opts.Defined.Configured, func(p roster.Provider) bool { return p.Name == name })
-	if i < 0 {
-		return roster.Provider{}, false
-	}
-	return s.opts.Defined.Configured[i], true
+// isConfigured reports whether the configuration has a provider of that name.
+func (s *Sync) isConfigured(name string) bool {
+	return slices.ContainsFunc(s.opts.Defined.Configured, func(p roster.Provider) bool { return p.Name == name })
 }
