@@ -89,3 +89,27 @@ func Revision(ctx context.Context, js jetstream.JetStream) (uint64, error) {
 	}
 	return m.Revision, nil
 }
+
+// Current returns the snapshot that is in force, and an empty one when the
+// bucket has none or does not exist.
+func Current(ctx context.Context, js jetstream.JetStream) (Snapshot, error) {
+	kv, err := js.KeyValue(ctx, bus.BucketCatalog)
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		return Snapshot{}, nil
+	}
+	if err != nil {
+		return Snapshot{}, fmt.Errorf("read the catalog: %w", err)
+	}
+	entry, err := kv.Get(ctx, manifestKey)
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return Snapshot{}, nil
+	}
+	if err != nil {
+		return Snapshot{}, fmt.Errorf("read the catalog: %w", err)
+	}
+	s, err := read(ctx, kv, entry.Value())
+	if err != nil {
+		return Snapshot{}, fmt.Errorf("read the catalog: %w", err)
+	}
+	return s, nil
+}

@@ -249,6 +249,7 @@ func (s *Sync) open(ctx context.Context) {
 	default: // it was tried in vain, or takes too long
 		s.know(ctx, roster.Roster{}) // what is published will do meanwhile
 	}
+	s.recall(ctx)
 	s.publish(ctx)
 }
 
