@@ -12,6 +12,7 @@ import (
 
 	"github.com/gorilla/mux"
 
+	"github.com/offbeat-studio/allama/shared/bus"
 	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/logging"
 	"github.com/offbeat-studio/allama/shared/roster"
@@ -107,7 +108,7 @@ func (s *Server) askRoster(w *response, r *http.Request, ask roster.Request) (ro
 	defer cancel()
 	a, err := s.providers.Ask(ctx, ask)
 	switch {
-	case errors.Is(err, roster.ErrNobody):
+	case errors.Is(err, bus.ErrNoSync):
 		err = &llm.Error{Code: llm.CodeOverloaded, Message: err.Error(), RetryAfter: time.Second}
 	case err != nil:
 		err = &llm.Error{Code: llm.CodeTimeout, Message: "whoever keeps the providers did not answer in time", Err: err}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/offbeat-studio/allama/shared/bus"
 	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/roster"
 )
@@ -181,7 +182,7 @@ func TestProvidersAreShownWithWhatTheCatalogKnows(t *testing.T) {
 	if got := g.post("/api/v1/providers", `{"name":"x"}`, pairs(jsonBody)...); got.status != 409 || !strings.Contains(got.body, `{"error":{"message":"taken"`) {
 		t.Errorf("a conflict: got %d %s", got.status, got.body)
 	}
-	c.err = roster.ErrNobody
+	c.err = bus.ErrNoSync
 	if got := g.get("/api/v1/providers"); got.status != 503 || !strings.Contains(got.body, "no sync worker is running") {
 		t.Errorf("without a sync worker: got %d %s", got.status, got.body)
 	}

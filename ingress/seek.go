@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/offbeat-studio/allama/shared/bus"
 	"github.com/offbeat-studio/allama/shared/catalog"
 	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/logging"
@@ -169,7 +170,7 @@ func (s *Server) sync(w *response, r *http.Request) {
 	provider := r.URL.Query().Get("provider")
 	done, err := s.seeker.refresh(ctx, catalog.RefreshRequest{Provider: provider})
 	switch {
-	case errors.Is(err, catalog.ErrNoSync):
+	case errors.Is(err, bus.ErrNoSync):
 		refuse(w, sp, &llm.Error{Code: llm.CodeOverloaded, Message: err.Error(), RetryAfter: time.Second})
 	case err != nil:
 		refuse(w, sp, &llm.Error{Code: llm.CodeTimeout, Message: "the sync was not done in time", Err: err})

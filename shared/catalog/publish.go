@@ -69,19 +69,12 @@ func current(ctx context.Context, kv jetstream.KeyValue) (manifest, error) {
 // bucket has none or does not exist, so that a publisher can tell whether its
 // snapshot was lost.
 func Revision(ctx context.Context, js jetstream.JetStream) (uint64, error) {
-	kv, err := js.KeyValue(ctx, bus.BucketCatalog)
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		return 0, nil
-	}
+	_, entry, err := published(ctx, js)
 	if err != nil {
 		return 0, fmt.Errorf("read the catalog's revision: %w", err)
 	}
-	entry, err := kv.Get(ctx, manifestKey)
-	if errors.Is(err, jetstream.ErrKeyNotFound) {
+	if entry == nil {
 		return 0, nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("read the catalog's revision: %w", err)
 	}
 	m, err := readManifest(entry.Value())
 	if err != nil {
@@ -93,23 +86,30 @@ func Revision(ctx context.Context, js jetstream.JetStream) (uint64, error) {
 // Current returns the snapshot that is in force, and an empty one when the
 // bucket has none or does not exist.
 func Current(ctx context.Context, js jetstream.JetStream) (Snapshot, error) {
-	kv, err := js.KeyValue(ctx, bus.BucketCatalog)
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		return Snapshot{}, nil
+	kv, entry, err := published(ctx, js)
+	var s Snapshot
+	if err == nil && entry != nil {
+		s, err = read(ctx, kv, entry.Value())
 	}
-	if err != nil {
-		return Snapshot{}, fmt.Errorf("read the catalog: %w", err)
-	}
-	entry, err := kv.Get(ctx, manifestKey)
-	if errors.Is(err, jetstream.ErrKeyNotFound) {
-		return Snapshot{}, nil
-	}
-	if err != nil {
-		return Snapshot{}, fmt.Errorf("read the catalog: %w", err)
-	}
-	s, err := read(ctx, kv, entry.Value())
 	if err != nil {
 		return Snapshot{}, fmt.Errorf("read the catalog: %w", err)
 	}
 	return s, nil
+}
+
+// published returns what is in the bucket in place of the manifest; no entry
+// when there is none, or no bucket.
+func published(ctx context.Context, js jetstream.JetStream) (jetstream.KeyValue, jetstream.KeyValueEntry, error) {
+	kv, err := js.KeyValue(ctx, bus.BucketCatalog)
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	entry, err := kv.Get(ctx, manifestKey)
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return kv, nil, nil
+	}
+	return kv, entry, err
 }

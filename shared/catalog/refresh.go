@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -39,46 +38,22 @@ type Outcome struct {
 	SyncedAt time.Time `json:"synced_at,omitzero"`
 }
 
-// ErrNoSync is returned by [View.Refresh] when nobody keeps the catalog.
-var ErrNoSync = errors.New("no sync worker is running")
-
 // Refresh has providers listed, and waits until that is done. A provider that
 // cannot be listed is no error, but has one in its [Outcome]. The view has the
 // new models when it has the revision that is returned, or a later one.
+//
+// The error is [bus.ErrNoSync] when nobody keeps the catalog.
 func (v *View) Refresh(ctx context.Context, r RefreshRequest) (Refreshed, error) {
-	var done Refreshed
-	data, err := json.Marshal(r)
-	if err != nil {
-		return done, fmt.Errorf("refresh the catalog: %w", err)
+	done, err := bus.Ask[RefreshRequest, Refreshed](ctx, v.js.Conn(), bus.SubjectSync, r)
+	if err != nil && !errors.Is(err, bus.ErrNoSync) {
+		err = fmt.Errorf("refresh the catalog: %w", err)
 	}
-	m, err := v.js.Conn().RequestWithContext(ctx, bus.SubjectSync, data)
-	if errors.Is(err, nats.ErrNoResponders) {
-		return done, ErrNoSync
-	}
-	if err != nil {
-		return done, fmt.Errorf("refresh the catalog: %w", err)
-	}
-	if err := json.Unmarshal(m.Data, &done); err != nil {
-		return done, fmt.Errorf("refresh the catalog: %w", err)
-	}
-	return done, nil
+	return done, err
 }
 
-// ServeRefreshes has each request handed to take, which must not block; the
-// answer is given by reply, once. It ends when the subscription does. What is
-// not such a request is not answered.
+// ServeRefreshes has each request handed to take, as [bus.Answer] does.
 func ServeRefreshes(nc *nats.Conn, take func(r RefreshRequest, reply func(Refreshed))) (*nats.Subscription, error) {
-	sub, err := nc.Subscribe(bus.SubjectSync, func(m *nats.Msg) {
-		var r RefreshRequest
-		if json.Unmarshal(m.Data, &r) != nil || m.Reply == "" {
-			return
-		}
-		take(r, func(done Refreshed) {
-			if data, err := json.Marshal(done); err == nil {
-				_ = m.Respond(data) // whoever has asked has given up, or asks again
-			}
-		})
-	})
+	sub, err := bus.Answer(nc, bus.SubjectSync, take)
 	if err != nil {
 		return nil, fmt.Errorf("serve refreshes of the catalog: %w", err)
 	}

@@ -98,7 +98,7 @@ var bad = map[string]string{
 	"another boundary":                form("--YY", `Content-Disposition: form-data; name="model"`, "", "m", "--YY--"),
 	"something in front":              form("x", "--XX", `Content-Disposition: form-data; name="model"`, "", "m", "--XX--"),
 	"something behind":                form("--XX", `Content-Disposition: form-data; name="model"`, "", "m", "--XX--", "x"),
-	"a longer boundary":               form("--XX", `Content-Disposition: form-data; name="model"`, "", "m", "--XXX", `Content-Disposition: form-data; name="n"`, "", "m", "--XX--"),
+	"a longer boundary":               form("--XX", `Content-Disposition: form-data; name="model"`, "", "m", "--XXY", `Content-Disposition: form-data; name="n"`, "", "m", "--XX--"),
 	"cut in a value":                  form("--XX", `Content-Disposition: form-data; name="model"`, "", "m"),
 	"cut at a boundary":               form("--XX", `Content-Disposition: form-data; name="model"`, "", "m", "--XX"),
 	"cut at the end":                  form("--XX", `Content-Disposition: form-data; name="model"`, "", "m", "--XX-"),

@@ -2,7 +2,6 @@ package roster
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -82,45 +81,20 @@ type Answer struct {
 	Error     *llm.Error `json:"error,omitempty"`     // nil when it was done
 }
 
-// ErrNobody is returned by [Ask] when nobody keeps the roster.
-var ErrNobody = errors.New("no sync worker is running")
-
 // Ask asks whoever keeps the roster. That the request was refused is in the
-// answer; an error says that there is none.
+// answer; an error says that there is none, [bus.ErrNoSync] that there is nobody
+// to ask.
 func Ask(ctx context.Context, nc *nats.Conn, r Request) (Answer, error) {
-	var a Answer
-	data, err := json.Marshal(r)
-	if err != nil {
-		return a, fmt.Errorf("ask about providers: %w", err)
+	a, err := bus.Ask[Request, Answer](ctx, nc, bus.SubjectProviders, r)
+	if err != nil && !errors.Is(err, bus.ErrNoSync) {
+		err = fmt.Errorf("ask about providers: %w", err)
 	}
-	m, err := nc.RequestWithContext(ctx, bus.SubjectProviders, data)
-	if errors.Is(err, nats.ErrNoResponders) {
-		return a, ErrNobody
-	}
-	if err != nil {
-		return a, fmt.Errorf("ask about providers: %w", err)
-	}
-	if err := json.Unmarshal(m.Data, &a); err != nil {
-		return a, fmt.Errorf("ask about providers: %w", err)
-	}
-	return a, nil
+	return a, err
 }
 
-// Serve has each request handed to take, which must not block; the answer is
-// given by reply, once. It ends when the subscription does. What is not such a
-// request is not answered.
+// Serve has each request handed to take, as [bus.Answer] does.
 func Serve(nc *nats.Conn, take func(r Request, reply func(Answer))) (*nats.Subscription, error) {
-	sub, err := nc.Subscribe(bus.SubjectProviders, func(m *nats.Msg) {
-		var r Request
-		if json.Unmarshal(m.Data, &r) != nil || m.Reply == "" {
-			return
-		}
-		take(r, func(a Answer) {
-			if data, err := json.Marshal(a); err == nil {
-				_ = m.Respond(data) // whoever has asked has given up, or asks again
-			}
-		})
-	})
+	sub, err := bus.Answer(nc, bus.SubjectProviders, take)
 	if err != nil {
 		return nil, fmt.Errorf("serve the roster of providers: %w", err)
 	}

@@ -147,7 +147,7 @@ func TestWhatIsNoRosterIsIgnored(t *testing.T) {
 
 func TestWhoeverKeepsTheRosterIsAsked(t *testing.T) {
 	nc := bustest.Connect(t, bustest.Serve(t))
-	if _, err := Ask(t.Context(), nc, Request{Action: List}); !errors.Is(err, ErrNobody) {
+	if _, err := Ask(t.Context(), nc, Request{Action: List}); !errors.Is(err, bus.ErrNoSync) {
 		t.Errorf("nobody is there: got %v", err)
 	}
 	want := Request{Action: Change, Name: "a", Set: Patch{Host: new("h"), Key: &Sealed{}, Active: new(false), Timeout: new(time.Second)}}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/offbeat-studio/allama/shared/bus"
 	"github.com/offbeat-studio/allama/shared/catalog"
 )
 
@@ -111,7 +112,7 @@ func TestRefreshIsAnsweredByAListingThatBeganLater(t *testing.T) {
 }
 
 func TestRefreshFailsWithoutASync(t *testing.T) {
-	if _, err := catalog.NewView(withBucket(t), nil).Refresh(t.Context(), catalog.RefreshRequest{}); !errors.Is(err, catalog.ErrNoSync) {
+	if _, err := catalog.NewView(withBucket(t), nil).Refresh(t.Context(), catalog.RefreshRequest{}); !errors.Is(err, bus.ErrNoSync) {
 		t.Errorf("Refresh = %v, want that there is no sync", err)
 	}
 }
