@@ -16,7 +16,7 @@ func (h *handler) embed(a *attempt) error {
 	if err := json.Unmarshal(a.job.Body, r); err != nil {
 		return fmt.Errorf("read job: %w", err)
 	}
-	r.Model, r.Strict = a.job.Model, r.Strict || h.isStrict(a.job)
+	r.Model, r.Strict = a.job.Model, h.isStrict(a.job)
 	e, ok := h.provider.(Embedder)
 	if !ok {
 		return dialect.NoEmbeddings(r.Model)

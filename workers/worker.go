@@ -72,7 +72,7 @@ func (h *handler) canonical(a *attempt) error {
 	if err := json.Unmarshal(a.job.Body, r); err != nil {
 		return fmt.Errorf("read job: %w", err)
 	}
-	r.Model, r.Strict = a.job.Model, r.Strict || h.isStrict(a.job)
+	r.Model, r.Strict = a.job.Model, h.isStrict(a.job)
 	events, warnings, err := h.answer(a, r)
 	if err != nil {
 		return err

@@ -29,7 +29,7 @@ type EmbedRequest struct {
 	Input      []string `json:"input"`                // at least one
 	Dimensions int      `json:"dimensions,omitempty"` // of each vector; 0: as many as the model has
 	User       string   `json:"user,omitempty"`       // the end user's id, for abuse reports
-	Strict     bool     `json:"strict,omitempty"`     // rather refuse than drop a field, see [Strictly]
+	Strict     bool     `json:"-"`                    // as in [Request]
 
 	// Extra holds what the caller's dialect said and this form has no word
 	// for, by the field's name, as in [Request].

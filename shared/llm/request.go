@@ -24,8 +24,8 @@ type Request struct {
 	Logprobs   *int        `json:"logprobs,omitempty"`  // alternatives wanted per token; nil: no probabilities at all
 	User       string      `json:"user,omitempty"`      // the end user's id, for abuse reports
 	Stream     bool        `json:"stream,omitempty"`
-	Strict     bool        `json:"strict,omitempty"` // rather refuse than drop a field, see [Strictly]
-	Facts      *Facts      `json:"facts,omitempty"`  // about Model; nil: nothing is known
+	Strict     bool        `json:"-"`               // rather refuse than drop a field, see [Strictly]; where a call travels, its job says so
+	Facts      *Facts      `json:"facts,omitempty"` // about Model; nil: nothing is known
 
 	// Extra holds what the caller's dialect said and this form has no word
 	// for, by the field's name. Whoever cannot carry a field drops it with a
