@@ -3,16 +3,12 @@ package ingress
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
-	"github.com/offbeat-studio/allama/shared/bus"
 	"github.com/offbeat-studio/allama/shared/catalog"
 	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/llm"
-	"github.com/offbeat-studio/allama/shared/rawjson"
 )
 
 // An endpoint serves one model call of a dialect. It is the same for all of
@@ -81,25 +77,7 @@ func (x *exchange) run(r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	job := bus.Job{
-		Request: strings.TrimPrefix(x.out.id, idPrefix), Provider: x.target.Provider.Name, Model: x.target.Upstream,
-		Encoding: bus.Native, Dialect: x.endpoint.speaker.Name(), Operation: x.endpoint.route.Operation,
-		Task: x.endpoint.route.Task, Stream: x.stream, Body: body, Deadline: x.out.began.Add(s.cfg.RequestTimeout),
-		Caller: callerOf(x.out.key), Strict: strict,
-	}
-	if !x.target.Provider.Takes(job.Dialect, job.Operation) {
-		reply, err := x.translate(&job)
-		if err != nil {
-			return err
-		}
-		if reply != nil {
-			x.modelHeaders()
-			return gone(x.out.body(http.StatusOK, x.endpoint.speaker.json, reply))
-		}
-	} else if job.Header, err = x.endpoint.passed(r.Header); err != nil {
-		return err
-	}
-	return x.relay(r.Context(), job)
+	return x.attempt(r, strict)
 }
 
 // resolve finds out who serves the model. A request without one is left to the
@@ -142,47 +120,6 @@ func (e *endpoint) unknown(model, nearest string) error {
 		return e.speaker.unknownEmbed(model)
 	}
 	return e.speaker.unknown(model, nearest)
-}
-
-// translate puts the canonical form into the job, for an upstream of another
-// dialect. It returns the reply to a call that needs no upstream.
-func (x *exchange) translate(job *bus.Job) (reply []byte, err error) {
-	switch job.Task {
-	case llm.TaskEmbed:
-		return x.translateEmbed(job)
-	case llm.TaskMedia:
-		return nil, x.noMedia()
-	}
-	call, err := x.endpoint.speaker.Decode(job.Operation, job.Body)
-	if err != nil {
-		return nil, err
-	}
-	if job.Strict {
-		if err := llm.Strictly(call.Warnings); err != nil {
-			return nil, err
-		}
-	}
-	if call.Reply != nil {
-		return call.Reply, nil
-	}
-	call.Request.Model = job.Model
-	call.Request.Stream, call.Request.Facts = x.stream, x.target.Facts()
-	if job.Body, err = rawjson.Marshal(call.Request); err != nil {
-		return nil, fmt.Errorf("write the canonical request: %w", err)
-	}
-	job.Encoding, x.encoder, x.warnings = bus.Canonical, call.Encoder, call.Warnings
-	return nil, nil
-}
-
-func (x *exchange) relay(ctx context.Context, job bus.Job) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	call, err := x.endpoint.server.owner.Call(job)
-	if err != nil {
-		return err
-	}
-	defer func() { x.attempts, x.queued = call.Attempts(), call.Queued() }()
-	return x.ownField(newRelay(x, call, cancel).run(ctx))
 }
 
 // errStopping is why the last calls are cancelled when the server stops.

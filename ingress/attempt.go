@@ -1,0 +1,72 @@
+package ingress
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/offbeat-studio/allama/shared/bus"
+	"github.com/offbeat-studio/allama/shared/llm"
+	"github.com/offbeat-studio/allama/shared/rawjson"
+)
+
+// attempt has the target serve the request, or returns the error with which
+// that has failed.
+func (x *exchange) attempt(r *http.Request, strict bool) error {
+	job, reply, err := x.job(r.Header, strict)
+	if err != nil {
+		return err
+	}
+	if reply != nil {
+		x.modelHeaders()
+		return gone(x.out.body(http.StatusOK, x.endpoint.speaker.json, reply))
+	}
+	return x.relay(r.Context(), job)
+}
+
+// job returns the job for the target, or the reply to a call that needs no
+// upstream.
+func (x *exchange) job(header http.Header, strict bool) (job bus.Job, reply []byte, err error) {
+	job = bus.Job{
+		Request: strings.TrimPrefix(x.out.id, idPrefix), Provider: x.target.Provider.Name, Model: x.target.Upstream,
+		Encoding: bus.Native, Dialect: x.endpoint.speaker.Name(), Operation: x.endpoint.route.Operation,
+		Task: x.endpoint.route.Task, Stream: x.stream, Body: x.body, Deadline: x.out.began.Add(x.endpoint.server.cfg.RequestTimeout),
+		Caller: callerOf(x.out.key), Strict: strict,
+	}
+	if x.target.Provider.Takes(job.Dialect, job.Operation) {
+		job.Header, err = x.endpoint.passed(header)
+	} else {
+		reply, err = x.translate(&job)
+	}
+	return job, reply, err
+}
+
+// translate puts the canonical form into the job, for an upstream of another
+// dialect. It returns the reply to a call that needs no upstream.
+func (x *exchange) translate(job *bus.Job) (reply []byte, err error) {
+	switch job.Task {
+	case llm.TaskEmbed:
+		return x.translateEmbed(job)
+	case llm.TaskMedia:
+		return nil, x.noMedia()
+	}
+	call, err := x.endpoint.speaker.Decode(job.Operation, job.Body)
+	if err != nil {
+		return nil, err
+	}
+	if job.Strict {
+		if err := llm.Strictly(call.Warnings); err != nil {
+			return nil, err
+		}
+	}
+	if call.Reply != nil {
+		return call.Reply, nil
+	}
+	call.Request.Model = job.Model
+	call.Request.Stream, call.Request.Facts = x.stream, x.target.Facts()
+	if job.Body, err = rawjson.Marshal(call.Request); err != nil {
+		return nil, fmt.Errorf("write the canonical request: %w", err)
+	}
+	job.Encoding, x.encoder, x.warnings = bus.Canonical, call.Encoder, call.Warnings
+	return nil, nil
+}
