@@ -94,7 +94,7 @@ func (c *Client) forward(ctx context.Context, call *Call) (*Answer, error) {
 	case !call.Stream:
 		return &Answer{Events: x.events(call.Operation)}, nil
 	default:
-		return &Answer{ContentType: x.media, Pieces: x.pieces(call.Operation)}, nil
+		return &Answer{ContentType: x.media, Pieces: x.pieces(call.Operation, true)}, nil
 	}
 }
 
@@ -124,7 +124,7 @@ func (x *exchange) events(operation string) llm.Stream {
 		return x.wholeEvents(operation)
 	}
 	return func(yield func(llm.Event, error) bool) {
-		for p, err := range x.pieces(operation) {
+		for p, err := range x.pieces(operation, false) {
 			for _, e := range p.Events {
 				if !yield(e, nil) {
 					return
@@ -161,18 +161,27 @@ func (x *exchange) wholeEvents(operation string) llm.Stream {
 
 // pieces yields the frames of a stream, each with what it says, up to the one
 // that finishes the answer. Together with an error come the events of the part
-// that could be understood.
-func (x *exchange) pieces(operation string) iter.Seq2[Piece, error] {
+// that could be understood. Where they are read on the side only, texts that go
+// on are left out of the events.
+func (x *exchange) pieces(operation string, aside bool) iter.Seq2[Piece, error] {
 	return func(yield func(Piece, error) bool) {
 		release := x.close
 		defer func() { release() }()
 		decoder := x.dialect.Decoder(operation)
+		var like likeness
 		var last Piece // a frame whose end is missing
 		x.said = time.Now()
 		for f, err := range x.frames() {
 			if err != nil {
 				yield(Piece{}, x.explain(err))
 				return
+			}
+			if aside && like.fits(f) && x.complete(f.Raw) {
+				x.said = time.Now()
+				if !yield(Piece{Raw: f.Raw}, nil) {
+					return
+				}
+				continue
 			}
 			events, err := decoder.Step(f)
 			if err == nil {
@@ -184,6 +193,9 @@ func (x *exchange) pieces(operation string) iter.Seq2[Piece, error] {
 			}
 			if len(events) > 0 {
 				x.said = time.Now()
+			}
+			if aside {
+				like.learn(f, events)
 			}
 			if finished(events) {
 				if yield(Piece{Raw: f.Raw, Events: events}, nil) {

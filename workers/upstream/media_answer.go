@@ -68,7 +68,7 @@ func (x *exchange) mediaAnswer(operation string) *Answer {
 	}
 	switch {
 	case x.media == mediaSSE:
-		a.ContentType, a.Pieces = x.media, x.pieces(operation)
+		a.ContentType, a.Pieces = x.media, x.pieces(operation, false)
 	case strings.HasPrefix(x.media, "audio/") && x.response.ContentLength < 0:
 		a.Pieces = x.sound()
 	default:
