@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"unicode/utf8"
 )
 
 // A Field is one field at the top level of an object.
@@ -25,17 +26,14 @@ var ErrNotObject = errors.New("the body must be a JSON object")
 // [ErrNotObject] for any other valid JSON. Nesting over 10,000 levels is
 // refused.
 func Check(body []byte) error {
-	var object struct{}
-	if err := json.Unmarshal(body, &object); err != nil {
-		if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-			return ErrNotObject
+	if valid(body) {
+		if IsObject(body) {
+			return nil
 		}
-		return err
+		return ErrNotObject
 	}
-	if !IsObject(body) {
-		return ErrNotObject // null
-	}
-	return nil
+	var object struct{}
+	return json.Unmarshal(body, &object) // which knows what is wrong
 }
 
 // Fields yields the fields at the top level of object, in order. The object
@@ -49,8 +47,8 @@ func Fields(object []byte) iter.Seq[Field] {
 				return
 			}
 			keyEnd := skipValue(object, i)
-			var key string
-			if json.Unmarshal(object[i:keyEnd], &key) != nil {
+			key, ok := text(object[i:keyEnd])
+			if !ok {
 				return
 			}
 			start := skipTo(object, keyEnd)
@@ -175,15 +173,27 @@ func skipValue(b []byte, i int) int {
 }
 
 func skipString(b []byte, i int) int {
-	for i++; i < len(b); i++ {
+	for i = plain(b, i+1); i < len(b); i = plain(b, i) {
 		switch b[i] {
 		case '\\':
-			i++
+			i += 2
 		case '"':
 			return i + 1
+		default:
+			i++
 		}
 	}
-	return i
+	return len(b)
+}
+
+// text returns what a text in JSON says.
+func text(value []byte) (string, bool) {
+	if n := len(value); n >= 2 && plain(value, 1) == n-1 && utf8.Valid(value) {
+		return string(value[1 : n-1]), true
+	}
+	var said string
+	err := json.Unmarshal(value, &said)
+	return said, err == nil
 }
 
 // skipPlain skips numbers, literals, and what stands between values.
