@@ -1,6 +1,24 @@
 package rawjson
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/json"
+	"iter"
+)
+
+// Elements yields the elements of array, which must be valid JSON.
+func Elements(array []byte) iter.Seq[json.RawMessage] {
+	return func(yield func(json.RawMessage) bool) {
+		i := skipTo(array, bytes.IndexByte(array, '[')+1)
+		for i < len(array) && array[i] != ']' {
+			end := skipValue(array, i)
+			if !yield(array[i:end]) {
+				return
+			}
+			i = skipTo(array, end)
+		}
+	}
+}
 
 // Edit returns a copy of array in which each element is what edit makes of it;
 // one that becomes nil is left out, together with a comma. What stays keeps its

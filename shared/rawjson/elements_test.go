@@ -45,11 +45,18 @@ func FuzzEdit(f *testing.F) {
 		if json.Unmarshal(array, &elements) != nil || elements == nil {
 			return
 		}
+		var got []json.RawMessage
+		for e := range rawjson.Elements(array) {
+			got = append(got, e)
+		}
+		if !slices.EqualFunc(got, elements, slices.Equal) {
+			t.Fatalf("the elements of %s: got %s want %s", array, got, elements)
+		}
 		if same := rawjson.Edit(array, func(e []byte) []byte { return e }); string(same) != string(array) {
 			t.Fatalf("%s became %s", array, same)
 		}
 		n := -1
-		got := rawjson.Edit(array, func(e []byte) []byte {
+		left := rawjson.Edit(array, func(e []byte) []byte {
 			if n++; drop>>(n%8)&1 == 1 {
 				return nil
 			}
@@ -57,9 +64,9 @@ func FuzzEdit(f *testing.F) {
 		})
 		n = -1
 		want := slices.DeleteFunc(elements, func(json.RawMessage) bool { n++; return drop>>(n%8)&1 == 1 })
-		var left []json.RawMessage
-		if err := json.Unmarshal(got, &left); err != nil || !slices.EqualFunc(left, want, slices.Equal) {
-			t.Fatalf("%s became %s, %v", array, got, err)
+		got = nil
+		if err := json.Unmarshal(left, &got); err != nil || !slices.EqualFunc(got, want, slices.Equal) {
+			t.Fatalf("%s became %s, %v", array, left, err)
 		}
 	})
 }

@@ -249,9 +249,21 @@ func (x *exchange) body(operation string) iter.Seq2[Piece, error] {
 			yield(Piece{}, x.explain(err))
 			return
 		}
+		if d, ok := x.dialect.(gister); ok {
+			if end, ok := d.Gist(operation, body); ok {
+				yield(Piece{Raw: body, Events: []llm.Event{end}}, nil)
+				return
+			}
+		}
 		p, _, err := x.understand(operation, body)
 		yield(p, err)
 	}
+}
+
+// A gister is a dialect that can tell how a plain answer ends without reading
+// all of it.
+type gister interface {
+	Gist(operation string, body []byte) (llm.Finish, bool)
 }
 
 // understand reads a whole body. There is no response where it was not
