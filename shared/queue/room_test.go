@@ -1,0 +1,508 @@
+package queue
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/offbeat-studio/allama/shared/llm"
+)
+
+var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// A provider plays one with so many slots, in fake time.
+type provider struct {
+	t       *testing.T
+	room    *room
+	now     time.Time
+	slots   int
+	service func(*ticket) (time.Duration, int) // how long a call takes, and what it really costs
+	running []job
+	began   []*ticket
+	at      map[*ticket]time.Time // when each began
+}
+
+type job struct {
+	ticket *ticket
+	end    time.Time
+	cost   int
+}
+
+// newProvider plays one whose calls all take a second, and what they claim.
+func newProvider(t *testing.T, slots int, o Options) *provider {
+	p := &provider{t: t, room: newRoom(o), now: start, slots: slots, at: map[*ticket]time.Time{}}
+	p.room.SetCap(slots)
+	p.service = func(c *ticket) (time.Duration, int) { return time.Second, c.cost() }
+	return p
+}
+
+// enter has a call come that finds a place.
+func (p *provider) enter(c Claim) *ticket {
+	p.t.Helper()
+	t := &ticket{Claim: c}
+	if _, err := p.room.Enter(t, p.now); err != nil {
+		p.t.Fatalf("%+v is refused: %v", c, err)
+	}
+	p.fill()
+	return t
+}
+
+// fill starts what can be started.
+func (p *provider) fill() {
+	for len(p.running) < p.slots {
+		t := p.room.Next(p.now)
+		if t == nil {
+			return
+		}
+		took, cost := p.service(t)
+		p.room.Began(t, p.now)
+		p.running = append(p.running, job{t, p.now.Add(took), cost})
+		p.began, p.at[t] = append(p.began, t), p.now
+	}
+}
+
+// pass lets time go by.
+func (p *provider) pass(d time.Duration) {
+	for end := p.now.Add(d); ; {
+		first := -1
+		for i, j := range p.running {
+			if !j.end.After(end) && (first < 0 || j.end.Before(p.running[first].end)) {
+				first = i
+			}
+		}
+		if first < 0 {
+			p.now = end
+			return
+		}
+		j := p.running[first]
+		p.running = slices.Delete(p.running, first, first+1)
+		p.now = j.end
+		p.room.Done(j.ticket, j.cost, p.now)
+		p.fill()
+	}
+}
+
+func (p *provider) waited(t *ticket) time.Duration {
+	p.t.Helper()
+	began, ok := p.at[t]
+	if !ok {
+		p.t.Fatalf("call %s of %s never began", t.ID, t.Key)
+	}
+	return began.Sub(t.arrived)
+}
+
+func (p *provider) keys() (keys string) {
+	for _, t := range p.began {
+		keys += t.Key
+	}
+	return keys
+}
+
+func TestCallsOfAKeyGoInTheOrderInWhichTheyCame(t *testing.T) {
+	p := newProvider(t, 1, Options{})
+	for _, key := range []string{"a", "b", "c", "d"} {
+		p.enter(Claim{ID: key})
+	}
+	p.pass(time.Minute)
+	var got string
+	for _, c := range p.began {
+		got += c.ID
+	}
+	if got != "abcd" {
+		t.Errorf("got %s want abcd", got)
+	}
+}
+
+func TestAKeyWithFewCallsDoesNotWaitForOneWithMany(t *testing.T) {
+	for _, slots := range []int{2, 4, 16} {
+		p := newProvider(t, slots, Options{})
+		for range 500 {
+			p.enter(Claim{Key: "a", Cost: 100})
+		}
+		p.pass(10100 * time.Millisecond)
+		var few []*ticket
+		for range 5 {
+			few = append(few, p.enter(Claim{Key: "b", Cost: 100}))
+		}
+		p.pass(10 * time.Minute)
+		if got := p.waited(few[2]); got >= 2*time.Second {
+			t.Errorf("%d slots: the median call of b waits %v, want under two services", slots, got)
+		}
+	}
+}
+
+func TestKeysShareTokensByWeight(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	tokens := map[string]int{}
+	p := newProvider(t, 3, Options{})
+	// What calls really cost is far from what they claim: those of a cost four
+	// times as much as they say, those of b half.
+	p.service = func(c *ticket) (time.Duration, int) {
+		cost := c.Cost * 4
+		if c.Key == "b" {
+			cost = c.Cost / 2
+		}
+		tokens[c.Key] += cost
+		return time.Duration(500+random.IntN(1000)) * time.Millisecond, cost
+	}
+	claims := map[string]Claim{"a": {Key: "a", Weight: 1}, "b": {Key: "b", Weight: 1}, "c": {Key: "c", Weight: 3}}
+	for range 3000 {
+		for key, c := range claims {
+			for f := p.room.line(Default).flow(key); f.calls.size < 20; {
+				c.Cost = 50 + random.IntN(100)
+				p.enter(c)
+			}
+		}
+		p.pass(time.Second)
+	}
+	if ratio := float64(tokens["a"]) / float64(tokens["b"]); ratio < 0.9 || ratio > 1.1 {
+		t.Errorf("equal weights got %d and %d tokens", tokens["a"], tokens["b"])
+	}
+	if ratio := float64(tokens["c"]) / float64(tokens["a"]); ratio < 2.7 || ratio > 3.3 {
+		t.Errorf("three times the weight got %d tokens against %d", tokens["c"], tokens["a"])
+	}
+}
+
+func TestAnIdleKeySavesUpLittle(t *testing.T) {
+	p := newProvider(t, 1, Options{})
+	for range 100 {
+		p.enter(Claim{Key: "a"})
+	}
+	p.pass(50 * time.Second)
+	p.began = nil
+	for range 10 {
+		p.enter(Claim{Key: "b"})
+	}
+	p.pass(20*time.Second + time.Millisecond)
+	if got := p.keys(); got != "bbbbbabababababaaaaa" {
+		t.Errorf("got %s, want a few of b and then one of each in turn", got)
+	}
+}
+
+func TestUrgentCallsOvertake(t *testing.T) {
+	p := newProvider(t, 1, Options{})
+	p.enter(Claim{Key: "x"})
+	for range 100 {
+		p.enter(Claim{Key: "f", Class: Flex})
+	}
+	p.enter(Claim{Key: "d"})
+	last := p.enter(Claim{Key: "p", Class: Priority})
+	p.pass(5 * time.Second)
+	if got := p.keys(); got != "xpdfff" {
+		t.Errorf("got %s want xpdfff", got)
+	}
+	if got := p.waited(last); got > time.Second {
+		t.Errorf("the urgent call waited %v", got)
+	}
+}
+
+func TestPatientCallsAreNotStarved(t *testing.T) {
+	for class, most := range map[Class]time.Duration{Flex: 60 * time.Second, Default: 30 * time.Second} {
+		p := newProvider(t, 1, Options{})
+		urgent := func() {
+			for p.room.line(Priority).order.size < 3 {
+				p.enter(Claim{Key: "p", Class: Priority})
+			}
+		}
+		urgent()
+		var patient []*ticket
+		for range 5 {
+			patient = append(patient, p.enter(Claim{Key: "f", Class: class}))
+		}
+		for range 100 {
+			p.pass(time.Second)
+			urgent()
+		}
+		if got := p.waited(patient[0]); got < most || got > most+time.Second {
+			t.Errorf("%v: the first call waited %v, want %v and one service at the most", class, got, most)
+		}
+		if got := p.waited(patient[4]); got > most+9*time.Second {
+			t.Errorf("%v: the last call waited %v, want every second turn for them", class, got)
+		}
+		if got := p.keys()[len(p.keys())-30:]; got != "pppppppppppppppppppppppppppppp" {
+			t.Errorf("%v: at the end %s went", class, got)
+		}
+	}
+}
+
+func TestOnlySoManyAreOnTheirWay(t *testing.T) {
+	for limit, want := range map[int]int{0: 64, 1: 1, 2: 1, 7: 1, 8: 2, 40: 10, 10_000: 64} {
+		r := newRoom(Options{})
+		r.SetCap(limit)
+		var in []*ticket
+		for range 100 {
+			if _, err := r.Enter(&ticket{}, start); err != nil {
+				t.Fatal(err)
+			}
+		}
+		next := func() (n int) {
+			for c := r.Next(start); c != nil; c = r.Next(start) {
+				in = append(in, c)
+				n++
+			}
+			return n
+		}
+		if got := next(); got != want {
+			t.Errorf("cap %d: %d were let in, want %d", limit, got, want)
+		}
+		r.Began(in[0], start)
+		r.Began(in[0], start) // another attempt
+		if got := next(); got != 1 {
+			t.Errorf("cap %d: after one was taken on %d were let in, want 1", limit, got)
+		}
+		r.Done(in[0], 0, start)
+		r.Done(in[0], 0, start)
+		if got := next(); got != 0 {
+			t.Errorf("cap %d: after that one has ended %d were let in, want 0", limit, got)
+		}
+		r.Done(in[len(in)-1], 0, start) // it was never taken on
+		r.Began(in[len(in)-1], start)
+		if got := next(); got != 1 {
+			t.Errorf("cap %d: after one has left %d were let in, want 1", limit, got)
+		}
+	}
+}
+
+func TestAFullRoomRefuses(t *testing.T) {
+	p := newProvider(t, 1, Options{Depth: 5})
+	for range 20 {
+		p.enter(Claim{})
+		p.pass(1100 * time.Millisecond)
+	}
+	for range 7 { // one runs, one is on its way
+		if _, err := p.room.Enter(&ticket{}, p.now); err != nil {
+			t.Fatal(err)
+		}
+		p.fill()
+		p.room.Next(p.now)
+	}
+	_, err := p.room.Enter(&ticket{}, p.now)
+	e, ok := errors.AsType[*llm.Error](err)
+	if !ok || e.Code != llm.CodeOverloaded || e.RetryAfter < time.Second {
+		t.Errorf("got %v, want it overloaded, and when to come again", err)
+	}
+	if p.room.waiting != 5 {
+		t.Errorf("%d wait, want 5", p.room.waiting)
+	}
+}
+
+func TestRetryAfterIsWhenThereIsAPlace(t *testing.T) {
+	p := newProvider(t, 1, Options{Depth: 40})
+	p.service = func(c *ticket) (time.Duration, int) { return 3 * time.Second, 1 }
+	for range 41 {
+		p.enter(Claim{})
+	}
+	for range 30 {
+		p.pass(3 * time.Second)
+		p.enter(Claim{})
+	}
+	_, err := p.room.Enter(&ticket{}, p.now)
+	e, ok := errors.AsType[*llm.Error](err)
+	if !ok || e.RetryAfter < 30*time.Second || e.RetryAfter > 36*time.Second {
+		t.Errorf("got %+v, want about eleven services of 3s", e)
+	}
+}
+
+func TestAGreedyKeyGivesPlacesInAFullRoom(t *testing.T) {
+	p := newProvider(t, 1, Options{Depth: 10})
+	refused := 0
+	for range 30 {
+		if _, err := p.room.Enter(&ticket{Claim: Claim{Key: "a"}}, p.now); err != nil {
+			refused++
+		}
+		p.fill()
+	}
+	if refused != 19 {
+		t.Fatalf("%d of one key were refused, want 19", refused)
+	}
+	last := p.room.line(Default).order.last
+	for range 5 {
+		displaced, err := p.room.Enter(&ticket{Claim: Claim{Key: "b"}}, p.now)
+		if err != nil || displaced == nil || displaced.Key != "a" || displaced.refused.Code != llm.CodeRateLimited {
+			t.Fatalf("got %+v, %v", displaced, err)
+		}
+	}
+	if last.refused == nil {
+		t.Error("the newest call of a kept its place")
+	}
+	_, err := p.room.Enter(&ticket{Claim: Claim{Key: "b"}}, p.now)
+	if e, ok := errors.AsType[*llm.Error](err); !ok || e.Code != llm.CodeRateLimited {
+		t.Errorf("one over its part got %v", err)
+	}
+	if _, err = p.room.Enter(&ticket{Claim: Claim{Key: "f", Class: Flex}}, p.now); err == nil {
+		t.Error("a patient call took the place of another")
+	}
+	if displaced, err := p.room.Enter(&ticket{Claim: Claim{Key: "p", Class: Priority}}, p.now); err != nil || displaced == nil {
+		t.Errorf("an urgent call got %+v, %v", displaced, err)
+	}
+	if p.room.waiting != 10 {
+		t.Errorf("%d wait, want 10", p.room.waiting)
+	}
+}
+
+func TestExpiredCallsLeaveWithoutRunning(t *testing.T) {
+	p := newProvider(t, 1, Options{})
+	p.enter(Claim{Key: "x"})
+	late := p.enter(Claim{Key: "l", Deadline: p.now.Add(500 * time.Millisecond)})
+	p.enter(Claim{Key: "y", Deadline: p.now.Add(time.Minute)})
+	p.pass(5 * time.Second)
+	if got := p.keys(); got != "xy" || late.stage != gone {
+		t.Errorf("%s ran, and the late one is %q", got, late.stage)
+	}
+}
+
+func TestARoomCanBePausedAndDrained(t *testing.T) {
+	p := newProvider(t, 1, Options{})
+	p.room.SetState(Paused)
+	p.enter(Claim{Key: "a"})
+	p.pass(time.Second)
+	if got := p.keys(); got != "" {
+		t.Errorf("%s ran in a pause", got)
+	}
+	p.room.SetState(Draining)
+	if _, err := p.room.Enter(&ticket{}, p.now); err == nil {
+		t.Error("a draining room took a call")
+	}
+	p.fill()
+	if got := p.keys(); got != "a" {
+		t.Errorf("%q ran, want what waited", got)
+	}
+}
+
+// TestPositionsNeverRise has calls of all kinds come, go and overtake, and
+// looks at all positions after each step.
+func TestPositionsNeverRise(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	p := newProvider(t, 2, Options{Depth: 60})
+	told, waits := map[*ticket]int{}, []*ticket{}
+	for step := range 4000 {
+		c := &ticket{Claim: Claim{
+			ID: fmt.Sprint(step), Key: string(rune('a' + random.IntN(5))), Class: Class(random.IntN(3) - 1),
+			Cost: 1 + random.IntN(1000), Weight: 1 + random.IntN(3), Deadline: p.now.Add(time.Duration(random.IntN(60)) * time.Second),
+		}}
+		if _, err := p.room.Enter(c, p.now); err == nil {
+			waits = append(waits, c)
+		}
+		p.fill()
+		p.pass(time.Duration(random.IntN(1200)) * time.Millisecond)
+		if random.IntN(4) == 0 {
+			p.room.Done(waits[random.IntN(len(waits))], 0, p.now)
+		}
+		waits = slices.DeleteFunc(waits, func(c *ticket) bool { return c.stage != Waiting })
+		for _, c := range waits {
+			got := p.room.Position(c)
+			if before, ok := told[c]; got < 1 || ok && got > before {
+				t.Fatalf("step %d: position %d after %d", step, got, before)
+			}
+			told[c] = got
+		}
+		checkCounts(t, p.room)
+	}
+}
+
+// checkCounts compares what a room counts with what is in it.
+func checkCounts(t *testing.T, r *room) {
+	t.Helper()
+	waiting, queued := 0, 0
+	for i := range r.lines {
+		flows := 0
+		for _, f := range r.lines[i].next {
+			flows += f.calls.size
+		}
+		if flows != r.lines[i].order.size {
+			t.Fatalf("%d calls in the flows, %d in the line", flows, r.lines[i].order.size)
+		}
+		waiting += flows
+	}
+	for c := range r.admitted.all(byAge) {
+		if c.stage == Queued {
+			queued++
+		}
+	}
+	if waiting != r.waiting || queued != r.queued || waiting > r.options.Depth {
+		t.Fatalf("%d wait and %d are queued; the room counts %d and %d, for %d", waiting, queued, r.waiting, r.queued, r.options.Depth)
+	}
+}
+
+func TestPositionsAreTheOrderInWhichCallsGo(t *testing.T) {
+	random := rand.New(rand.NewPCG(5, 6))
+	p := newProvider(t, 1, Options{})
+	var calls []*ticket
+	for range 200 {
+		calls = append(calls, p.enter(Claim{Key: string(rune('a' + random.IntN(9))), Class: Class(random.IntN(3) - 1), Cost: 1 + random.IntN(99), Weight: 1 + random.IntN(3)}))
+	}
+	position := map[*ticket]int{}
+	for _, c := range calls {
+		position[c] = p.room.Position(c)
+	}
+	for want := 1; p.room.waiting > 0; want++ {
+		p.room.queued = 0
+		if got := position[p.room.Next(p.now)]; got != want {
+			t.Fatalf("the call with position %d goes as number %d", got, want)
+		}
+	}
+}
+
+// TestExpectedWaitIsAboutTrue has calls come as fast as they are served, to a
+// provider whose calls take unequally long.
+func TestExpectedWaitIsAboutTrue(t *testing.T) {
+	for _, slots := range []int{1, 2, 8, 32} {
+		random := rand.New(rand.NewPCG(7, uint64(slots)))
+		p := newProvider(t, slots, Options{})
+		p.service = func(c *ticket) (time.Duration, int) {
+			return time.Duration(1000+random.IntN(4000)) * time.Millisecond, 1
+		}
+		for range 12 * slots {
+			p.enter(Claim{})
+		}
+		said := map[*ticket]time.Duration{}
+		for range 1500 {
+			p.pass(time.Duration(random.ExpFloat64() * float64(3*time.Second) / float64(slots)))
+			c := p.enter(Claim{Key: string(rune('a' + random.IntN(3)))})
+			said[c] = p.room.Expect(p.room.Position(c), p.now)
+		}
+		p.pass(time.Hour)
+		var wrong []float64
+		for c, expected := range said {
+			if waited := p.waited(c); waited > 0 && expected > 0 {
+				wrong = append(wrong, max(expected-waited, waited-expected).Seconds()/waited.Seconds())
+			}
+		}
+		slices.Sort(wrong)
+		if len(wrong) < 300 {
+			t.Fatalf("%d slots: only %d calls have waited", slots, len(wrong))
+		}
+		median := wrong[len(wrong)/2]
+		t.Logf("%d slots: the median error is %.0f %% of %d", slots, 100*median, len(wrong))
+		if median >= 0.3 {
+			t.Errorf("%d slots: the median error is %.0f %%", slots, 100*median)
+		}
+	}
+}
+
+func TestARoomForgetsKeysThatAreGone(t *testing.T) {
+	p := newProvider(t, 1, Options{})
+	for i := range 5000 {
+		p.enter(Claim{Key: fmt.Sprint(i)})
+		p.pass(time.Second)
+	}
+	if got := len(p.room.line(Default).flows); got > 200 {
+		t.Errorf("%d keys are known, want those of late", got)
+	}
+}
+
+func TestTheRateIsThatOfTheLastMinute(t *testing.T) {
+	var m meter
+	for i := range 200 {
+		m.add(start.Add(time.Duration(i) * time.Second))
+	}
+	if got := m.perMinute(start.Add(200 * time.Second)); got < 55 || got > 65 {
+		t.Errorf("got %d a minute, want about 60", got)
+	}
+	if got := m.perMinute(start.Add(time.Hour)); got != 0 {
+		t.Errorf("got %d a minute after an hour of silence", got)
+	}
+}
