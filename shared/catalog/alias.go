@@ -15,31 +15,8 @@ const ownName = "allama"
 
 // An alias is an [Alias] with what its targets are at one time.
 type alias struct {
-	name  string
+	route Route  // of its calls; without a target where there is none
 	shown Target // as a model of ours, for lists; zero while there is no target
-
-	// The targets that there are, in their order. The first ones, as many as
-	// there are weights, share the calls.
-	targets []Target
-	weights []int
-	total   int // of the weights
-}
-
-// route chooses a target.
-func (a *alias) route(roll func(n int) int) (Route, bool) {
-	if len(a.targets) == 0 {
-		return Route{}, false
-	}
-	if len(a.weights) == 1 {
-		return Route{Target: a.targets[0], Others: a.targets[1:], Alias: a.name}, true
-	}
-	chosen, n := 0, roll(a.total)
-	for n >= a.weights[chosen] {
-		n -= a.weights[chosen]
-		chosen++
-	}
-	others := slices.Delete(slices.Clone(a.targets), chosen, chosen+1)
-	return Route{Target: a.targets[chosen], Others: others, Alias: a.name}, true
 }
 
 // addAliases looks the targets of all aliases up.
@@ -63,7 +40,8 @@ func foldedAlias(name string) string {
 type candidate struct {
 	Target
 	weight int
-	share  int  // equal for those that share calls
+	weighs bool // the weight is its own
+	share  int  // equal for those that share calls by their weights
 	listed bool // otherwise it can only be tried
 }
 
@@ -77,16 +55,16 @@ func (x *Index) open(configured Alias) *alias {
 			share++
 		}
 		if target, ok := x.reach(t.Model); ok {
-			found = append(found, candidate{target, max(t.Weight, 1), share, x.isThere(target)})
+			found = append(found, candidate{target, max(t.Weight, 1), t.Weight > 0, share, x.isThere(target)})
 		}
 	}
 	slices.SortStableFunc(found, func(a, b candidate) int { return cmp.Compare(rank(a.listed), rank(b.listed)) })
-	a := &alias{name: configured.Name}
+	a := &alias{route: Route{Alias: configured.Name, Way: configured.Way}}
+	targets := make([]Target, 0, len(found))
 	for _, c := range found {
-		a.targets = append(a.targets, c.Target)
-		if c.share == found[0].share && c.listed == found[0].listed {
-			a.weights = append(a.weights, c.weight)
-			a.total += c.weight
+		targets = append(targets, c.Target)
+		if shares(configured.Way, c, found[0]) {
+			a.route.Weights = append(a.route.Weights, c.weight)
 		}
 	}
 	if len(found) > 0 {
@@ -94,9 +72,18 @@ func (x *Index) open(configured Alias) *alias {
 		if known <= 0 {
 			known = len(found)
 		}
-		a.shown = describe(configured, a.targets[:known])
+		a.route.Target, a.route.Others = targets[0], targets[1:]
+		a.shown = describe(configured, targets[:known])
 	}
 	return a
+}
+
+// shares reports whether a candidate shares calls with the first one.
+func shares(w Way, c, first candidate) bool {
+	if c.listed != first.listed || w.Balance == InOrder {
+		return false
+	}
+	return c.share == first.share || w.Balance != "" && !first.weighs
 }
 
 func rank(listed bool) int {

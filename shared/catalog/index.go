@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/offbeat-studio/allama/shared/llm"
@@ -18,14 +19,16 @@ const latest = ":latest"
 // An Index answers questions about one [Snapshot]. It never changes and may be
 // used concurrently.
 type Index struct {
-	snapshot Snapshot
-	names    map[string]Target // every name as it is written
-	folded   map[string]Target // in lower case, for providers whose names have no case
-	listed   []Listed
+	snapshot  Snapshot
+	names     map[string]Target // every name as it is written
+	folded    map[string]Target // in lower case, for providers whose names have no case
+	listed    []Listed
+	spellings func() []spelling // of what is listed
 
 	sieve   sieve
 	aliases map[string]*alias // by their names in lower case, without :latest
 	lists   map[string]bool   // the providers that list anything
+	hidden  map[string]bool   // the names of what the rules keep from clients, in lower case, without :latest
 }
 
 // A Target is a model and the provider that serves it. What they point to must
@@ -89,6 +92,7 @@ func NewIndex(s Snapshot) *Index {
 	}
 	x.addAliases()
 	x.list(targets)
+	x.spellings = sync.OnceValue(func() []spelling { return spellings(x.listed) }) // most are never asked for
 	return x
 }
 
@@ -113,7 +117,8 @@ func (x *Index) targets() []Target {
 			continue
 		}
 		x.lists[m.Provider] = true
-		if !x.sieve.passes(p.provider, m.ID) {
+		if !x.sieve.lists(p.provider, m.ID) {
+			x.hide(p.provider, m.ID)
 			continue
 		}
 		p.models[m.ID] = m
@@ -150,7 +155,12 @@ func aliasOf(t Target) (string, bool) {
 	if t.Provider.Dialect != dialectOllama {
 		return "", false
 	}
-	id := t.Model.ID
+	return otherForm(t.Model.ID)
+}
+
+// otherForm returns a name without the tag that is taken for granted, or with
+// it; ok is false for a name with another tag.
+func otherForm(id string) (other string, ok bool) {
 	if bare, ok := cutLatest(id); ok {
 		return bare, true
 	}
@@ -187,8 +197,8 @@ func (x *Index) list(targets []Target) {
 		}
 	}
 	for _, a := range x.aliases {
-		if len(a.targets) > 0 {
-			x.listed = append(x.listed, Listed{Name: a.name, Target: a.shown})
+		if a.shown.Model != nil {
+			x.listed = append(x.listed, Listed{Name: a.route.Alias, Target: a.shown})
 		}
 	}
 	slices.SortFunc(x.listed, func(a, b Listed) int { return cmp.Compare(a.Name, b.Name) })
@@ -204,7 +214,7 @@ func (x *Index) list(targets []Target) {
 // [Index.Reach].
 func (x *Index) Resolve(name string) (Target, bool) {
 	if a := x.alias(name); a != nil {
-		return a.shown, len(a.targets) > 0
+		return a.shown, a.shown.Model != nil
 	}
 	return x.resolve(name)
 }

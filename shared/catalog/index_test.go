@@ -1,8 +1,11 @@
 package catalog
 
 import (
+	"cmp"
 	"fmt"
+	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/offbeat-studio/allama/shared/llm"
@@ -173,26 +176,60 @@ func TestNearest(t *testing.T) {
 	}
 }
 
-func TestDistance(t *testing.T) {
-	tests := []struct {
-		a, b  string
-		limit int
-		want  int
-	}{
-		{"abc", "abc", 3, 0},
-		{"abc", "abcdef", 3, 1}, // begins so
-		{"abc", "axc", 3, 1},
-		{"abc", "bc", 3, 1},
-		{"abc", "xabc", 3, 1},
-		{"abcd", "badc", 4, 3},
-		{"abc", "xyz", 3, 3},
-		{"abc", "xyz", 2, 3},
-		{"abc", "abxxxxxxxx", 2, 3},
-		{"abcdefgh", "a", 2, 3},
+// edits is the distance by the book.
+func edits(a, b string) int {
+	if strings.HasPrefix(b, a) {
+		return min(1, len(b)-len(a))
 	}
-	for _, tt := range tests {
-		if got := distance(tt.a, tt.b, tt.limit); got != tt.want {
-			t.Errorf("distance(%q, %q, %d) = %d, want %d", tt.a, tt.b, tt.limit, got, tt.want)
+	rows := make([][]int, len(a)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(b)+1)
+		for j := range rows[i] {
+			switch {
+			case i == 0 || j == 0:
+				rows[i][j] = i + j
+			case a[i-1] == b[j-1]:
+				rows[i][j] = rows[i-1][j-1]
+			default:
+				rows[i][j] = 1 + min(rows[i-1][j-1], rows[i-1][j], rows[i][j-1])
+			}
+		}
+	}
+	return rows[len(a)][len(b)]
+}
+
+// All short cuts lead to what comparing each name with each would find.
+func TestNearestFindsWhatIsNearest(t *testing.T) {
+	dice := rand.New(rand.NewPCG(1, 2))
+	word := func() string {
+		letters := make([]byte, 1+dice.IntN(12))
+		for i := range letters {
+			letters[i] = "abAB-1"[dice.IntN(6)]
+		}
+		return string(letters)
+	}
+	for range 300 {
+		s := Snapshot{Providers: []Provider{{Name: "a", Dialect: "openai"}, {Name: "b1", Dialect: "ollama"}}}
+		for range 1 + dice.IntN(30) {
+			s.Models = append(s.Models, Model{Provider: []string{"a", "b1"}[dice.IntN(2)], ID: word() + []string{"", "", ":latest"}[dice.IntN(3)]})
+		}
+		x := NewIndex(s)
+		name := []string{"", "a/", "b1/"}[dice.IntN(3)] + word()
+		typed := strings.ToLower(name)
+		var want []found
+		for _, l := range x.Models() {
+			id := strings.TrimSuffix(strings.ToLower(l.Model.ID), ":latest")
+			if d := min(edits(typed, id), edits(typed, l.Provider.Name+"/"+id)); d <= max(2, len(name)/3) {
+				want = append(want, found{l.Name, d})
+			}
+		}
+		slices.SortFunc(want, func(a, b found) int { return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(a.name, b.name)) })
+		names := []string{}
+		for _, f := range want[:min(3, len(want))] {
+			names = append(names, f.name)
+		}
+		if got := x.Nearest(name, 3); !slices.Equal(got, names) {
+			t.Fatalf("Nearest(%q) among %v: got %q want %q", name, x.Models(), got, names)
 		}
 	}
 }

@@ -21,6 +21,7 @@ type Provider struct {
 	Error    string    `json:"error,omitempty"`    // why the last listing failed; empty when it did not
 	SyncedAt time.Time `json:"synced_at,omitzero"` // end of the last listing that succeeded; zero: none did
 	Stale    bool      `json:"stale,omitempty"`    // the models are those of an earlier listing
+	State    string    `json:"state,omitempty"`    // what becomes of calls: paused, draining; empty: they are made
 }
 
 // Takes reports whether the provider takes calls of a dialect's operation as
@@ -92,12 +93,25 @@ type Details struct {
 	ParameterSize   string   `json:"parameter_size,omitempty"`
 	Quantization    string   `json:"quantization,omitempty"`
 	EmbeddingLength int      `json:"embedding_length,omitempty"`
+
+	// Hosts are those that have the model, where the provider has several. The
+	// first one's copy is told of above.
+	Hosts []HostCopy `json:"hosts,omitempty"`
+}
+
+// A HostCopy is a model as one host of a provider has it.
+type HostCopy struct {
+	Host     string    `json:"host"`
+	Digest   string    `json:"digest,omitempty"` // may differ from that of others
+	Size     int64     `json:"size,omitempty"`   // bytes
+	Modified time.Time `json:"modified,omitzero"`
+	Away     bool      `json:"away,omitempty"` // the host did not answer the last listing
 }
 
 // IsZero reports whether nothing is known.
 func (d Details) IsZero() bool {
 	return d.Digest == "" && d.Size == 0 && d.Format == "" && d.Family == "" && d.Families == nil &&
-		d.ParentModel == "" && d.ParameterSize == "" && d.Quantization == "" && d.EmbeddingLength == 0
+		d.ParentModel == "" && d.ParameterSize == "" && d.Quantization == "" && d.EmbeddingLength == 0 && d.Hosts == nil
 }
 
 // Seen is when listings had a model. Whoever lists models leaves it alone.

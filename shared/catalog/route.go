@@ -1,28 +1,27 @@
 package catalog
 
-import (
-	"math/rand/v2"
-	"strings"
-)
+import "strings"
 
 // A Route is where a call may go. It must not be modified.
 type Route struct {
-	Target // where it goes
+	Target // where it goes at first
 
-	Others []Target // where it may go instead, the best first
+	Others []Target // where it may go instead, in their order
 	Alias  string   // that was called, as it is configured; empty: a model's own name was
+
+	// Weights are those of the first targets that share the calls of an alias,
+	// each at least 1.
+	Weights []int
+	Way     Way // of the alias
 }
 
-// Reach is Resolve for calls. An alias becomes one of its targets: the first
-// that there is, or by chance one of those that share calls. With the provider
-// in front, a name reaches that provider also where no list has the model: some
-// vendors list nothing, and some not everything that they serve.
-func (x *Index) Reach(name string) (Route, bool) { return x.route(name, rand.IntN) }
-
-// route is Reach by a random number from [0, n).
-func (x *Index) route(name string, roll func(n int) int) (Route, bool) {
+// Reach is Resolve for calls. An alias becomes its targets, those that some
+// list has before those that can only be tried. With the provider in front, a
+// name reaches that provider also where no list has the model: some vendors
+// list nothing, and some not everything that they serve.
+func (x *Index) Reach(name string) (Route, bool) {
 	if a := x.alias(name); a != nil {
-		return a.route(roll)
+		return a.route, a.route.Provider != nil
 	}
 	t, ok := x.reach(name)
 	return Route{Target: t}, ok

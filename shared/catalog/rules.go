@@ -15,7 +15,21 @@ type Rules struct {
 type Alias struct {
 	Name    string        `json:"name"` // the case and the tag :latest do not matter
 	Targets []AliasTarget `json:"targets"`
+	Way     Way           `json:"way,omitzero"`
 }
+
+// A Way is how the calls of an [Alias] find their way among its targets.
+type Way struct {
+	// Balance says how targets share calls; [InOrder]: they don't. Empty: by
+	// their weights those that have one, and the others don't.
+	Balance string `json:"balance,omitempty"`
+
+	Stay bool `json:"stay,omitempty"` // a call that fails at one target is not tried at another one
+	Once bool `json:"once,omitempty"` // nor a second time at the same one
+}
+
+// InOrder is the [Way.Balance] of targets that do not share calls.
+const InOrder = "order"
 
 // An AliasTarget is one of the models that an [Alias] stands for. The first one
 // that there is gets the calls; neighbours with weights share them.
@@ -52,8 +66,22 @@ func newSieve(r *Rules) sieve {
 	return s
 }
 
-// passes reports whether there is a provider's model for clients.
+// passes reports whether a provider's model, which may be on no list, is there
+// for clients. Where the tag :latest may be left out is up to whoever answers,
+// so that neither form gets at what the other is denied by.
 func (s *sieve) passes(p *Provider, id string) bool {
+	return s.lets(p, id, func(string) bool { return true })
+}
+
+// lists is passes for a model that the provider lists. A bare name on the list
+// of others than an Ollama is no other form of anything.
+func (s *sieve) lists(p *Provider, id string) bool {
+	return s.lets(p, id, func(other string) bool { return p.Dialect == dialectOllama || len(other) < len(id) })
+}
+
+// lets reports whether a model is there for clients; alike says whether the
+// other form of its id is as good as that.
+func (s *sieve) lets(p *Provider, id string, alike func(other string) bool) bool {
 	f, filtered := s.filters[p.Name]
 	if !filtered && s.disabled == nil {
 		return true
@@ -61,12 +89,15 @@ func (s *sieve) passes(p *Provider, id string) bool {
 	if p.Dialect == dialectOllama {
 		id = withoutRegistry(id)
 	}
-	t := Target{Provider: p, Model: &Model{ID: id}}
-	names := []string{qualified(t, id)}
-	if other, ok := aliasOf(t); ok {
-		names = append(names, qualified(t, other))
+	names := []string{p.Name + "/" + id}
+	denied := names
+	if other, ok := otherForm(id); ok && alike(other) {
+		denied = append(denied, p.Name+"/"+other)
 	}
-	return !s.disabled.fit(names) && !f.deny.fit(names) && (f.allow == nil || f.allow.fit(names))
+	if p.Dialect == dialectOllama {
+		names = denied
+	}
+	return !s.disabled.fit(denied) && !f.deny.fit(denied) && (f.allow == nil || f.allow.fit(names))
 }
 
 // withoutRegistry takes from an Ollama's name what that takes for granted, and

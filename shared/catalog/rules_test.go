@@ -34,24 +34,19 @@ func house() Snapshot {
 		},
 		Rules: &Rules{
 			Aliases: []Alias{
-				{"fast", []AliasTarget{{Model: "openai/gpt-5-mini"}}},
-				{"Smart", []AliasTarget{{Model: "openai/gpt-gone"}, {Model: "openai/gpt-5"}, {Model: "phi"}}},
-				{"shared", []AliasTarget{{"gpu1/llama3.2", 3}, {"gpu2/llama3.2", 1}, {Model: "openai/gpt-5"}}},
-				{"mini", []AliasTarget{{Model: "openai/gpt-5-mini"}}},
-				{"search:big", []AliasTarget{{Model: "silent/sonar"}, {Model: "openai/gpt-5"}}},
-				{"lost", []AliasTarget{{Model: "nobody/x"}}},
-				{"denied", []AliasTarget{{Model: "openai/sora"}, {Model: "openai/gpt-5-realtime"}}},
-				{"hope", []AliasTarget{{Model: "openai/unlisted"}}},
+				{Name: "fast", Targets: []AliasTarget{{Model: "openai/gpt-5-mini"}}},
+				{Name: "Smart", Targets: []AliasTarget{{Model: "openai/gpt-gone"}, {Model: "openai/gpt-5"}, {Model: "phi"}}},
+				{Name: "shared", Targets: []AliasTarget{{"gpu1/llama3.2", 3}, {"gpu2/llama3.2", 1}, {Model: "openai/gpt-5"}}},
+				{Name: "mini", Targets: []AliasTarget{{Model: "openai/gpt-5-mini"}}},
+				{Name: "search:big", Targets: []AliasTarget{{Model: "silent/sonar"}, {Model: "openai/gpt-5"}}},
+				{Name: "lost", Targets: []AliasTarget{{Model: "nobody/x"}}},
+				{Name: "denied", Targets: []AliasTarget{{Model: "openai/sora"}, {Model: "openai/gpt-5-realtime"}}},
+				{Name: "hope", Targets: []AliasTarget{{Model: "openai/unlisted"}}},
 			},
 			Disabled:  []string{"gpu2/OLD", "*-preview"},
 			Providers: map[string]Filter{"openai": {Allow: []string{"gpt-*", "o?-*", "un*"}, Deny: []string{"*-realtime*"}}},
 		},
 	}
-}
-
-// never is for calls that leave nothing to chance.
-func never(t *testing.T) func(int) int {
-	return func(int) int { t.Helper(); t.Error("the dice were thrown"); return 0 }
 }
 
 func path(t Target) string { return t.Provider.Name + "/" + t.Upstream }
@@ -69,7 +64,7 @@ func TestCallsOfAnAliasGoToItsTargets(t *testing.T) {
 		"openai/gpt-5": "openai/gpt-5", "phi": "gpu1/phi",
 	} {
 		got := []string{}
-		if r, ok := x.route(name, never(t)); ok {
+		if r, ok := x.Reach(name); ok {
 			got = append(got, path(r.Target))
 			for _, other := range r.Others {
 				got = append(got, path(other))
@@ -87,36 +82,36 @@ func TestCallsOfAnAliasGoToItsTargets(t *testing.T) {
 	}
 }
 
-func TestWeightsShareTheCalls(t *testing.T) {
-	x := NewIndex(house())
-	want := []string{"gpu1 gpu2", "gpu1 gpu2", "gpu1 gpu2", "gpu2 gpu1"}
-	for n, want := range want {
-		r, ok := x.route("shared", func(total int) int {
-			if total != 4 {
-				t.Errorf("the dice have %d sides, want 4", total)
-			}
-			return n
-		})
-		got := r.Provider.Name + " " + r.Others[0].Provider.Name
-		if !ok || got != want || len(r.Others) != 2 || path(r.Others[1]) != "openai/gpt-5" {
-			t.Errorf("throw of %d: %s, then %+v, want %s", n, got, r.Others, want)
+func TestWeightsAreOfTheTargetsThatShareCalls(t *testing.T) {
+	weighted := []AliasTarget{{"gpu1/llama3.2", 3}, {"gpu2/llama3.2", 1}, {Model: "openai/gpt-5"}}
+	plain := []AliasTarget{{Model: "gpu1/llama3.2"}, {Model: "openai/gpt-gone"}, {Model: "openai/gpt-5"}}
+	for _, tt := range []struct {
+		name    string
+		targets []AliasTarget
+		balance string
+		want    []int
+	}{
+		{"neighbours with weights", weighted, "", []int{3, 1}},
+		{"the same, balanced otherwise", weighted, "least-busy", []int{3, 1}},
+		{"the same, in order", weighted, InOrder, nil},
+		{"targets without weights", plain, "", []int{1}},
+		{"the same, balanced, but for what is not there", plain, "fastest", []int{1, 1}},
+		{"the same, in order", plain, InOrder, nil},
+	} {
+		s := house()
+		s.Rules = &Rules{Aliases: []Alias{{Name: "a", Targets: tt.targets, Way: Way{Balance: tt.balance, Stay: true}}}}
+		r, ok := NewIndex(s).Reach("a")
+		if !ok || !slices.Equal(r.Weights, tt.want) || len(r.Others) != 2 || r.Way.Balance != tt.balance || !r.Way.Stay {
+			t.Errorf("%s: got %+v, want the weights %v", tt.name, r, tt.want)
 		}
-	}
-	count := map[string]int{}
-	for range 4000 {
-		r, _ := x.Reach("shared")
-		count[r.Provider.Name]++
-	}
-	if n := count["gpu1"]; n < 2700 || n > 3300 {
-		t.Errorf("of 4000 calls gpu1 got %d, want about 3000", n)
 	}
 }
 
 func TestWeightsOfWhatIsNotThereDoNotCount(t *testing.T) {
 	s := house()
 	s.Models = slices.DeleteFunc(s.Models, func(m Model) bool { return m.Provider == "gpu1" && m.ID == "llama3.2:latest" })
-	r, ok := NewIndex(s).route("shared", never(t))
-	if !ok || path(r.Target) != "gpu2/llama3.2" || len(r.Others) != 2 || path(r.Others[1]) != "gpu1/llama3.2" {
+	r, ok := NewIndex(s).Reach("shared")
+	if !ok || path(r.Target) != "gpu2/llama3.2" || len(r.Others) != 2 || path(r.Others[1]) != "gpu1/llama3.2" || len(r.Weights) != 1 {
 		t.Errorf("got %+v", r)
 	}
 }
@@ -177,7 +172,7 @@ func TestAnAliasCanHideAModel(t *testing.T) {
 	s := Snapshot{
 		Providers: []Provider{{Name: "a", Dialect: "openai", BaseURL: "u"}},
 		Models:    []Model{{Provider: "a", ID: "m"}, {Provider: "a", ID: "n"}},
-		Rules:     &Rules{Aliases: []Alias{{"m", []AliasTarget{{Model: "n"}}}, {"a/m", []AliasTarget{{Model: "n"}}}}},
+		Rules:     &Rules{Aliases: []Alias{{Name: "m", Targets: []AliasTarget{{Model: "n"}}}, {Name: "a/m", Targets: []AliasTarget{{Model: "n"}}}}},
 	}
 	for _, l := range NewIndex(s).Models() {
 		if l.Provider.Name == "a" && l.Model.ID == "m" {
@@ -197,7 +192,7 @@ func TestAnAliasIsDescribedByWhatItsTargetsShare(t *testing.T) {
 	targets := []AliasTarget{{Model: "m"}, {Model: "n"}, {Model: "o"}, {Model: "a/unlisted"}}
 	s := Snapshot{
 		Providers: []Provider{{Name: "a", Dialect: "openai", BaseURL: "u"}}, Models: []Model{a, b, c},
-		Rules: &Rules{Aliases: []Alias{{"x", targets}}},
+		Rules: &Rules{Aliases: []Alias{{Name: "x", Targets: targets}}},
 	}
 	found, ok := NewIndex(s).Resolve("x:latest")
 	m := found.Model
@@ -210,7 +205,7 @@ func TestAnAliasIsDescribedByWhatItsTargetsShare(t *testing.T) {
 		t.Errorf("the target has changed: %q", a.Capabilities)
 	}
 	again, _ := NewIndex(s).Resolve("x")
-	s.Rules = &Rules{Aliases: []Alias{{"x", targets[:1]}}}
+	s.Rules = &Rules{Aliases: []Alias{{Name: "x", Targets: targets[:1]}}}
 	changed, _ := NewIndex(s).Resolve("x")
 	if again.Model.Digest != m.Digest || changed.Model.Digest == m.Digest {
 		t.Errorf("digests: %s, again %s, of other targets %s", m.Digest, again.Model.Digest, changed.Model.Digest)
