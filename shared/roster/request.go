@@ -21,14 +21,16 @@ const (
 	Add    Action = "add"    // defines a provider that is not there
 	Change Action = "change" // changes what the request says
 	Remove Action = "remove"
-	Test   Action = "test" // has a provider list its models
+	Test   Action = "test"  // has a provider list its models
+	Steer  Action = "steer" // sets the state of a provider, wherever it is defined
 )
 
 // A Request asks whoever keeps the roster to do something with a provider.
 type Request struct {
 	Action Action `json:"action"`
 	Name   string `json:"name,omitempty"`
-	Set    Patch  `json:"set,omitzero"` // for Add and Change
+	Set    Patch  `json:"set,omitzero"`    // for Add and Change
+	State  State  `json:"state,omitempty"` // for Steer
 }
 
 // A Patch says what is to be set in a [Definition]; nil leaves a field as it is.
@@ -40,6 +42,7 @@ type Patch struct {
 	MaxConcurrency *int           `json:"max_concurrency,omitempty"`
 	Timeout        *time.Duration `json:"timeout,omitempty"`
 	Strict         *bool          `json:"strict,omitempty"`
+	Beta           *bool          `json:"beta,omitempty"`
 }
 
 // A Provider is what is shown of one, wherever it is defined. It has no key.
@@ -49,10 +52,12 @@ type Provider struct {
 	BaseURL        string        `json:"base_url,omitempty"` // without credentials
 	Source         Source        `json:"source"`
 	Active         bool          `json:"active,omitempty"`
+	State          State         `json:"state,omitempty"` // empty: open
 	HasKey         bool          `json:"has_key,omitempty"`
 	MaxConcurrency int           `json:"max_concurrency,omitempty"` // 0: the default
 	Timeout        time.Duration `json:"timeout,omitempty"`         // in nanoseconds; 0: the kind's default
 	Strict         bool          `json:"strict,omitempty"`
+	Beta           *bool         `json:"beta,omitempty"`  // nil: the kind's default
 	Error          string        `json:"error,omitempty"` // why it cannot be used; empty when it can
 }
 

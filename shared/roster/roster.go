@@ -7,6 +7,7 @@ package roster
 import (
 	"cmp"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -23,18 +24,30 @@ type Definition struct {
 	MaxConcurrency int           `json:"max_concurrency,omitempty"` // calls at once, over all workers
 	Timeout        time.Duration `json:"timeout,omitempty"`         // longest silence of the upstream, in nanoseconds
 	Strict         bool          `json:"strict,omitempty"`          // calls are rather refused than sent with less in them
+	Beta           *bool         `json:"beta,omitempty"`            // whether beta headers of clients are sent on; nil: the kind's default
 }
+
+var validName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
+
+// ValidName reports whether a provider can have the name, wherever it is
+// defined.
+func ValidName(name string) bool { return validName.MatchString(name) }
 
 // Equal reports whether two definitions say the same.
 func (d Definition) Equal(o Definition) bool {
 	return reflect.DeepEqual(d, o)
 }
 
-// A Roster is all definitions at one time, sorted by name. The zero value is
+// A Roster is all definitions at one time, sorted by name, and the states of
+// providers. The zero value is
 // that of a deployment in which nothing was ever defined.
 type Roster struct {
 	Revision    uint64       `json:"revision"` // grows with every change
 	Definitions []Definition `json:"definitions"`
+
+	// States are those of all providers that are not open, also of such as are
+	// defined elsewhere; nil where there are none. See [Roster.State].
+	States map[string]State `json:"states,omitempty"`
 }
 
 // With returns the next roster, in which d stands in place of the definition of
@@ -47,13 +60,14 @@ func (r Roster) With(d Definition) Roster {
 	} else {
 		list = slices.Insert(list, i, d)
 	}
-	return Roster{r.Revision + 1, list}
+	return Roster{r.Revision + 1, list, r.States}
 }
 
-// Without returns the next roster, in which there is no definition of the name.
+// Without returns the next roster, in which there is no definition of the name,
+// and no state.
 func (r Roster) Without(name string) Roster {
 	list := slices.DeleteFunc(slices.Clone(r.Definitions), func(d Definition) bool { return d.Name == name })
-	return Roster{r.Revision + 1, list}
+	return Roster{r.Revision + 1, list, set(r.States, name, Open)}
 }
 
 // Active returns the definitions that are in use.

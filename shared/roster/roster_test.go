@@ -41,6 +41,28 @@ func TestARosterIsReplacedNotChanged(t *testing.T) {
 	}
 }
 
+func TestStatesOfProviders(t *testing.T) {
+	r := Roster{}.With(Definition{Name: "a"}).WithState("a", Paused).WithState("b", Draining)
+	for _, tt := range []struct {
+		name   string
+		roster Roster
+		a, b   State
+	}{
+		{"set", r, Paused, Draining},
+		{"after another definition", r.With(Definition{Name: "c"}), Paused, Draining},
+		{"after a change", r.With(Definition{Name: "a", Host: "h"}).WithState("b", Paused), Paused, Paused},
+		{"after one was removed", r.Without("a"), Open, Draining},
+		{"open again", r.WithState("a", Open).WithState("b", Open), Open, Open},
+	} {
+		if a, b := tt.roster.State("a"), tt.roster.State("b"); a != tt.a || b != tt.b {
+			t.Errorf("%s: got %s and %s, want %s and %s", tt.name, a, b, tt.a, tt.b)
+		}
+	}
+	if r.State("a") != Paused || r.WithState("a", Open).WithState("b", Open).States != nil {
+		t.Error("a roster was changed, or says of open ones that they are")
+	}
+}
+
 func withBucket(t *testing.T) jetstream.JetStream {
 	t.Helper()
 	js, err := jetstream.New(bustest.Connect(t, bustest.Serve(t)))
