@@ -20,7 +20,9 @@
 //	  │ ── acknowledge | resend | cancel (ctl) ─────►  │
 //
 // The package does not know what an answer means, nor how the broker is set
-// up; it takes the stream and the consumers of [StreamJobs] as they are.
+// up; it takes the streams and the consumers of the queue as they are. Of the
+// queue there is one shard for each server of a cluster, see [StreamOfJobs]:
+// owners publish to those that answer, and workers take jobs from all.
 package bus
 
 import (
@@ -52,6 +54,7 @@ type Timing struct {
 	OwnerLost time.Duration // a silent owner is given up after this; default 15s
 	Hello     time.Duration // how long a worker waits for a lease; default 1s
 	Publish   time.Duration // how long an owner waits until a job is stored; default 2s
+	Elsewhere time.Duration // how long an owner waits before it tries another shard; default 250ms
 	Outage    time.Duration // how long calls wait for a bus that has gone away; default 5s
 	Presence  time.Duration // how often workers say that they are there; default 2s
 	Absent    time.Duration // a provider without a sign of a worker has none after this; default 6s
@@ -65,6 +68,7 @@ func (t Timing) withDefaults() Timing {
 	t.OwnerLost = cmp.Or(t.OwnerLost, 15*time.Second)
 	t.Hello = cmp.Or(t.Hello, time.Second)
 	t.Publish = cmp.Or(t.Publish, 2*time.Second)
+	t.Elsewhere = cmp.Or(t.Elsewhere, 250*time.Millisecond)
 	t.Outage = cmp.Or(t.Outage, 5*time.Second)
 	t.Presence = cmp.Or(t.Presence, 2*time.Second)
 	t.Absent = cmp.Or(t.Absent, 6*time.Second)

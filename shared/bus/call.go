@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"iter"
@@ -19,18 +20,16 @@ type Call struct {
 	job   Job
 	wake  chan struct{} // something has changed
 
-	mu           sync.Mutex
-	recv         receiver
-	queue        [][]byte // records that wait for the client
-	err          *llm.Error
-	stored       bool // JetStream has the job's last publication
-	queued       bool // it has, or had, one of them
-	publications int
-	published    time.Time     // when the job was last sent to JetStream
-	anew         time.Time     // when its last publication was first sent
-	patience     time.Duration // how long to wait for a worker before the next one
-	began        time.Time
-	leased       time.Time // the first lease
+	reading sync.WaitGroup // the source is, for workers
+
+	mu      sync.Mutex
+	recv    receiver
+	queue   [][]byte // records that wait for the client
+	err     *llm.Error
+	pub     publication
+	began   time.Time
+	leased  time.Time // the first lease
+	onLease []func()  // what is to be done then
 }
 
 // A Batch is what has come at once: it is written and flushed to the client at
@@ -42,9 +41,9 @@ type Batch struct {
 
 func newCall(o *Owner, j Job, now time.Time) *Call {
 	return &Call{
-		owner: o, job: j, wake: make(chan struct{}, 1), began: now, anew: now,
-		patience: 2 * o.options.Timing.Outage,
-		recv:     receiver{timing: o.options.Timing, maxAttempts: o.options.MaxAttempts, deadline: j.Deadline},
+		owner: o, job: j, wake: make(chan struct{}, 1), began: now,
+		pub:  publication{shard: o.shard(j.Provider, now), anew: now, patience: 2 * o.options.Timing.Outage},
+		recv: receiver{timing: o.options.Timing, maxAttempts: cmp.Or(j.MaxAttempts, o.options.MaxAttempts), deadline: j.Deadline},
 	}
 }
 
@@ -137,6 +136,21 @@ func (c *Call) Queued() time.Duration {
 	return c.leased.Sub(c.began)
 }
 
+// OnLease has f called once, when a worker is first granted a lease: at once
+// where that has happened. What has to hear of it holds up the answers of all
+// calls meanwhile. A call that ends without a lease calls nothing.
+func (c *Call) OnLease(f func()) {
+	c.mu.Lock()
+	late := !c.leased.IsZero()
+	if !late {
+		c.onLease = append(c.onLease, f)
+	}
+	c.mu.Unlock()
+	if late {
+		f()
+	}
+}
+
 // Close ends the call, if it has not ended, and cancels its attempt.
 func (c *Call) Close() {
 	c.owner.forget(c)
@@ -149,6 +163,7 @@ func (c *Call) Close() {
 	if open {
 		c.control(kindCancel, fence, 0)
 	}
+	c.reading.Wait()
 }
 
 // finish takes note that the attempt has come to its end, so that nothing is
@@ -202,7 +217,7 @@ func (c *Call) consumed(attempt, size int) {
 // receive takes a message of a worker, or JetStream's word on the job.
 func (c *Call) receive(m *nats.Msg) {
 	if len(m.Data) == 0 {
-		c.onNoStream()
+		c.onNoStream(m)
 		return
 	}
 	switch m.Data[0] {
@@ -215,43 +230,6 @@ func (c *Call) receive(m *nats.Msg) {
 	}
 }
 
-// onNoStream has the job published again soon: there is no stream yet, or none
-// any more.
-func (c *Call) onNoStream() {
-	timing := c.owner.options.Timing
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.published = time.Now().Add(timing.Heartbeat/4 - timing.Publish)
-}
-
-func (c *Call) onStored(data []byte) {
-	var ack struct {
-		Error *struct {
-			Code        int    `json:"err_code"`
-			Description string `json:"description"`
-		} `json:"error"`
-	}
-	if err := json.Unmarshal(data, &ack); err != nil {
-		return // the publication is repeated when no good answer comes
-	}
-	if ack.Error == nil {
-		c.mu.Lock()
-		c.stored, c.queued = true, true
-		c.mu.Unlock()
-		return
-	}
-	c.owner.log.Warn("job refused by JetStream", slog.String("request", c.job.Request),
-		slog.Int("code", ack.Error.Code), slog.String("error", ack.Error.Description))
-	c.mu.Lock()
-	waiting := c.recv.fence == 0
-	c.stored = c.queued && waiting // there is no room for another copy, but the one before is there
-	queued := c.queued
-	c.mu.Unlock()
-	if waiting && !queued {
-		c.fail(errFull)
-	}
-}
-
 func (c *Call) onHello(m *nats.Msg) {
 	var h hello
 	if err := json.Unmarshal(m.Data[1:], &h); err != nil || m.Reply == "" {
@@ -261,10 +239,12 @@ func (c *Call) onHello(m *nats.Msg) {
 	c.mu.Lock()
 	before := c.recv.fence
 	g, denied := c.recv.greet(h, now)
+	var tell []func()
 	if c.recv.fence != before {
 		c.queue = nil
 		if before == 0 {
 			c.leased = now
+			tell, c.onLease = c.onLease, nil
 		}
 	}
 	c.mu.Unlock()
@@ -275,6 +255,9 @@ func (c *Call) onHello(m *nats.Msg) {
 		return
 	}
 	c.owner.send(m.Reply, encodeJSON(kindGrant, g))
+	for _, f := range tell {
+		f()
+	}
 }
 
 func (c *Call) onNumbered(m *nats.Msg) {
@@ -298,6 +281,11 @@ func (c *Call) onNumbered(m *nats.Msg) {
 		c.recv.alive(msg.n, now)
 	case kindFetch:
 		c.recv.heard = now
+		if c.job.Source != nil {
+			c.sendPiece(m, msg)
+			c.mu.Unlock()
+			return
+		}
 		answer = c.piece(msg)
 	}
 	if answer == nil && m.Reply != "" {

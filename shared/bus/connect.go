@@ -13,7 +13,7 @@ import (
 // its default port.
 type Server struct {
 	URL         string // comma-separated; credentials in it are never logged
-	Credentials string // path of a .creds file; empty: none
+	Credentials string // path of a .creds file, or of a seed, see [Inbox]; empty: none
 	CA          string // path of the certificate authority's PEM file; empty: the system's
 	Cert, Key   string // paths of the client's certificate and key, both or neither
 }
@@ -46,7 +46,11 @@ func Connect(s Server, name string, log *slog.Logger, more ...nats.Option) (*nat
 		}),
 	}
 	if s.Credentials != "" {
-		options = append(options, nats.UserCredentials(s.Credentials))
+		who, err := credentials(s.Credentials)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, who)
 	}
 	if s.CA != "" {
 		options = append(options, nats.RootCAs(s.CA))

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -34,9 +35,24 @@ type Job struct {
 	Strict    bool     // whether the client would rather be refused than have a field dropped, see [llm.Strictly]
 	Body      []byte
 
+	// Source is a body that is too large for memory, in place of Body; it is
+	// never empty. The owner must not close what is behind it before the call
+	// has ended. A worker reads it while it performs the job, and gets what it
+	// reads from the owner; where that fails, the job has failed.
+	Source *io.SectionReader
+
 	// Caller says whose call it is, by a token that says nothing else: all
 	// calls with one of the clients' keys have the same. Empty without keys.
 	Caller string
+
+	// Affinity is the same token for calls that had better be performed at one
+	// place: what they have in common is then known there already. Empty: the
+	// call has nothing in common with others.
+	Affinity string
+
+	// MaxAttempts is how many leases workers may be granted for the call; 0: as
+	// many as the owner's options say. It does not travel.
+	MaxAttempts int
 
 	// Header holds what a Native job has of the client's HTTP headers, by
 	// their names in canonical form; a few short ones at most.
@@ -46,7 +62,8 @@ type Job struct {
 	// the time that remains, so clocks need not agree.
 	Deadline time.Time
 
-	attempt int // from 1, set for workers
+	attempt int  // from 1, set for workers
+	sourced bool // the held body is a Source
 }
 
 // Attempt is the number of the attempt that a worker was granted, from 1.
@@ -66,15 +83,17 @@ const (
 	headerTask      = "Allama-Task"   // likewise
 	headerStream    = "Allama-Stream"
 	headerStrict    = "Allama-Strict"
-	headerCaller    = "Allama-Caller"  // left out where it is empty
-	headerHeld      = "Allama-Held"    // the size of a body that stays with the owner
-	headerClient    = "Allama-Client-" // and the name of a header of the client's
+	headerCaller    = "Allama-Caller"   // left out where it is empty
+	headerAffinity  = "Allama-Affinity" // likewise
+	headerHeld      = "Allama-Held"     // the size of a body that stays with the owner
+	headerSource    = "Allama-Source"   // it is a source; left out otherwise
+	headerClient    = "Allama-Client-"  // and the name of a header of the client's
 )
 
-// message returns the job as a message for JetStream. Each publication with
-// the same number is the same message to it.
-func (j *Job) message(owner string, publication int) *nats.Msg {
-	m := nats.NewMsg(SubjectJobs(j.Provider))
+// message returns the job as a message for a shard of the queue. Each
+// publication with the same number is the same message to that.
+func (j *Job) message(owner string, shard, publication int) *nats.Msg {
+	m := nats.NewMsg(SubjectJobs(shard, j.Provider))
 	m.Header = nats.Header{
 		nats.MsgIdHdr:   {j.Request + "-" + strconv.Itoa(publication)},
 		headerVersion:   {strconv.Itoa(Version)},
@@ -94,6 +113,9 @@ func (j *Job) message(owner string, publication int) *nats.Msg {
 	if j.Caller != "" {
 		m.Header[headerCaller] = []string{j.Caller}
 	}
+	if j.Affinity != "" {
+		m.Header[headerAffinity] = []string{j.Affinity}
+	}
 	if j.Stream {
 		m.Header[headerStream] = []string{"1"}
 	}
@@ -103,9 +125,13 @@ func (j *Job) message(owner string, publication int) *nats.Msg {
 	for name, value := range j.Header {
 		m.Header[headerClient+name] = []string{value}
 	}
-	if len(j.Body) > inlineBody {
+	switch {
+	case j.Source != nil:
+		m.Header[headerHeld] = []string{strconv.FormatInt(j.Source.Size(), 10)}
+		m.Header[headerSource] = []string{"1"}
+	case len(j.Body) > inlineBody:
 		m.Header[headerHeld] = []string{strconv.Itoa(len(j.Body))}
-	} else {
+	default:
 		m.Data = j.Body
 	}
 	return m
@@ -127,8 +153,8 @@ func parseJob(provider string, h nats.Header, data []byte) (j *Job, owner string
 		Request: get(headerRequest), Provider: provider, Model: get(headerModel),
 		Encoding: Encoding(get(headerEncoding)), Dialect: get(headerDialect),
 		Operation: get(headerOperation), Task: llm.Task(get(headerTask)), Stream: get(headerStream) != "", Body: data,
-		Strict: get(headerStrict) != "",
-		Caller: get(headerCaller), Method: get(headerMethod),
+		Strict: get(headerStrict) != "", sourced: get(headerSource) != "",
+		Caller: get(headerCaller), Affinity: get(headerAffinity), Method: get(headerMethod),
 	}
 	for key := range h {
 		if name, ok := strings.CutPrefix(key, headerClient); ok {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -64,35 +65,51 @@ func (r *Reply) greet(hello []byte) (m *nats.Msg, err error) {
 	return nil, err
 }
 
-// ask sends a request to the owner and waits for its answer.
+// ask sends a request to the owner and waits for its answer. It asks again when
+// the connection that the question went by was lost, or the owner's.
 func (r *Reply) ask(data []byte) (*nats.Msg, error) {
 	select {
 	case <-r.answers: // too late, to what was asked before
 	default:
 	}
+	era := r.worker.eras.now()
 	r.worker.request(r.subject, r.attempt, data)
 	t := time.NewTimer(r.worker.options.Timing.Hello)
 	defer t.Stop()
-	select {
-	case m := <-r.answers:
-		if len(m.Data) == 0 {
-			return nil, errNoOwner // no responders
+	for {
+		select {
+		case m := <-r.answers:
+			if len(m.Data) == 0 {
+				return nil, errNoOwner // no responders
+			}
+			if m.Data[0] != kindResend {
+				return m, nil
+			}
+			r.worker.request(r.subject, r.attempt, data)
+		case <-era.Done():
+			era = r.worker.eras.now()
+			r.worker.request(r.subject, r.attempt, data)
+		case <-t.C:
+			return nil, errors.New("no answer from the owner")
+		case <-r.done:
+			return nil, errEnded
 		}
-		return m, nil
-	case <-t.C:
-		return nil, errors.New("no answer from the owner")
 	}
 }
 
-// fetchBody takes the body that the owner has held back.
+// fetchBody takes the body that the owner has held back, or what it can be read
+// from.
 func (r *Reply) fetchBody(size int) error {
-	if body, ok := r.worker.options.Local.body(r.owner, r.job.Request, r.send.fence); ok {
-		r.job.Body = body
+	if r.worker.options.Local.lend(r.job, r.owner, r.send.fence) {
+		return nil
+	}
+	if r.job.sourced {
+		r.job.Source = io.NewSectionReader(&distant{reply: r, size: int64(size)}, 0, int64(size))
 		return nil
 	}
 	body := make([]byte, 0, size)
 	for len(body) < size {
-		piece, err := r.fetchPiece(uint64(len(body)))
+		piece, err := r.fetchPiece(uint64(len(body)), 3)
 		if err != nil {
 			return fmt.Errorf("fetch body: %w", err)
 		}
@@ -102,12 +119,14 @@ func (r *Reply) fetchBody(size int) error {
 	return nil
 }
 
-func (r *Reply) fetchPiece(offset uint64) ([]byte, error) {
+func (r *Reply) fetchPiece(offset uint64, tries int) ([]byte, error) {
 	request := numbered{kind: kindFetch, fence: r.send.fence, n: offset}.encode()
 	var err error
-	for range 3 {
+	for range tries {
 		var m *nats.Msg
-		if m, err = r.ask(request); err != nil {
+		if m, err = r.ask(request); errors.Is(err, errEnded) {
+			return nil, err
+		} else if err != nil {
 			continue
 		}
 		p, perr := parseNumbered(m.Data)

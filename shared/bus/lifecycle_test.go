@@ -53,19 +53,19 @@ func TestSlowStoreFailsNoOldCall(t *testing.T) {
 			c.recv.greet(hello{Version: Version, Attempt: "a"}, now.Add(-7*time.Second))
 		}},
 		{"after long waiting", func(c *Call, now time.Time) {
-			c.published = now.Add(-time.Minute)
+			c.pub.sent = now.Add(-time.Minute)
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			o := quietOwner(t)
 			now := time.Now()
 			c := newCall(o, Job{Request: NewID(), Provider: "p"}, now.Add(-8*time.Second))
-			c.published, c.stored = c.began, true
+			c.pub.sent, c.pub.stored = c.began, true
 			tt.before(c, now)
 			o.presence.note("p", "w", presence{}, now)
 			c.tick(now, steady)
-			if c.publications != 1 {
-				t.Fatalf("%d publications, want one more", c.publications)
+			if c.pub.number != 1 {
+				t.Fatalf("%d publications, want one more", c.pub.number)
 			}
 			for range 3 {
 				now = now.Add(250 * time.Millisecond)

@@ -21,29 +21,30 @@ func (l *Local) remove(o *Owner) {
 	}
 }
 
-// body returns the held body of a request; ok is false where its owner is not
-// in this process or has no such attempt.
-func (l *Local) body(owner, request string, fence uint32) (body []byte, ok bool) {
+// lend gives a job its held body; it reports false where the owner is not in
+// this process or has no such attempt.
+func (l *Local) lend(j *Job, owner string, fence uint32) bool {
 	if l == nil {
-		return nil, false
+		return false
 	}
 	v, ok := l.owners.Load(owner)
 	if !ok {
-		return nil, false
+		return false
 	}
 	o := v.(*Owner)
 	o.mu.Lock()
-	c := o.calls[request]
+	c := o.calls[j.Request]
 	o.mu.Unlock()
-	if c == nil {
-		return nil, false
-	}
-	return c.body(fence)
+	return c != nil && c.lend(j, fence)
 }
 
-// body returns the job's body to a worker in the same process.
-func (c *Call) body(fence uint32) ([]byte, bool) {
+// lend gives the job's body to a worker in the same process.
+func (c *Call) lend(j *Job, fence uint32) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.job.Body, c.recv.current(fence)
+	if !c.recv.current(fence) {
+		return false
+	}
+	j.Body, j.Source = c.job.Body, c.job.Source
+	return true
 }

@@ -31,6 +31,7 @@ type Owner struct {
 	log      *slog.Logger
 	subs     []*nats.Subscription
 	presence presenceTable
+	choices  choices
 	ticked   time.Time // the last tick; only Run uses it
 
 	mu    sync.Mutex
@@ -51,10 +52,11 @@ func NewOwner(nc *nats.Conn, options OwnerOptions) (*Owner, error) {
 		calls: map[string]*Call{},
 		link:  link{up: nc.IsConnected(), since: time.Now()},
 	}
+	o.choices.avoid = options.Timing.Publish
 	o.presence.absent, o.presence.since = options.Timing.Absent, time.Now()
 	for subject, handle := range map[string]nats.MsgHandler{
 		subjectsResp(o.id): o.receive,
-		subjectsPresence:   o.presence.receive,
+		subjectsPresence:   o.hear,
 	} {
 		sub, err := nc.Subscribe(subject, handle)
 		if err != nil {
@@ -133,6 +135,10 @@ func (o *Owner) Call(j Job) (*Call, error) {
 // Workers says how many workers serve the provider, as far as is known.
 func (o *Owner) Workers(provider string) int { return o.presence.count(provider, time.Now()) }
 
+// Load says what the provider's workers say of it, as far as is known. It does
+// not wait.
+func (o *Owner) Load(provider string) Load { return o.presence.load(provider, time.Now()) }
+
 // Connected says whether the bus is there, and since when.
 func (o *Owner) Connected() (up bool, since time.Time) {
 	l := o.linkState()
@@ -150,6 +156,26 @@ func (o *Owner) receive(m *nats.Msg) {
 	}
 	if m.Reply != "" && len(m.Data) > 0 && m.Data[0] != '{' {
 		o.send(m.Reply, encodeDenial(deniedGone))
+	}
+}
+
+// hear takes a worker's sign of life. What the queue sent to one that was cut
+// off may have got lost, and comes again only after a while.
+func (o *Owner) hear(m *nats.Msg) {
+	provider, worker, p, ok := parsePresence(m)
+	if !ok {
+		return
+	}
+	now := time.Now()
+	o.presence.note(provider, worker, p, now)
+	if p.Away == 0 {
+		return
+	}
+	since := now.Add(-time.Duration(p.Away) * time.Millisecond)
+	for _, c := range o.open() {
+		if token(c.job.Provider) == provider {
+			c.workerBack(since, now)
+		}
 	}
 }
 

@@ -28,8 +28,9 @@ type Reply struct {
 	subject string
 	attempt string
 	msg     *nats.Msg
-	answers chan *nats.Msg // to hello and to fetches
-	room    chan struct{}  // the window has shrunk
+	answers chan *nats.Msg  // to hello and to fetches
+	done    <-chan struct{} // closed when the handler is to end; nil while there is none
+	room    chan struct{}   // the window has shrunk
 
 	head, data []byte // records that wait for Flush
 
@@ -102,7 +103,8 @@ func (r *Reply) takeHead() []byte {
 }
 
 // Expect says that the handler is about to wait for the upstream, for d at
-// most. Writing to the reply ends the waiting.
+// most. Writing to the reply ends the waiting. Unlike the other methods it may
+// be called by anyone.
 func (r *Reply) Expect(d time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -153,7 +155,7 @@ func (r *Reply) run(ctx context.Context) {
 		defer stop()
 	}
 	r.mu.Lock()
-	r.cancel = cancel
+	r.cancel, r.done = cancel, ctx.Done()
 	r.send.progress(r.worker.options.Stall, time.Now())
 	refused := r.refused == r.send.fence
 	r.mu.Unlock()
@@ -166,7 +168,7 @@ func (r *Reply) run(ctx context.Context) {
 		end = overridden(end, cause)
 	}
 	r.finish(ctx, end)
-	r.job.Body, r.data = nil, nil // what lingers has no use for them
+	r.job.Body, r.job.Source, r.data = nil, nil, nil // what lingers has no use for them
 	r.worker.report(r.job, end, began)
 }
 
@@ -226,7 +228,7 @@ func (r *Reply) receive(m *nats.Msg) {
 	r.mu.Lock()
 	running := r.cancel != nil
 	r.mu.Unlock()
-	if !running {
+	if !running || len(m.Data) > 0 && m.Data[0] == kindPiece {
 		select {
 		case r.answers <- m:
 		default: // an answer that came too late
@@ -260,10 +262,14 @@ func (r *Reply) control(msg numbered) {
 	now := time.Now()
 	r.mu.Lock()
 	if r.cancel == nil || msg.fence != r.send.fence {
-		if r.cancel == nil && msg.kind == kindCancel {
+		leasing := r.cancel == nil
+		if leasing && msg.kind == kindCancel {
 			r.refused = msg.fence
 		}
 		r.mu.Unlock()
+		if leasing && msg.kind == kindResend { // the owner's answer may have got lost
+			r.receive(&nats.Msg{Data: []byte{kindResend}})
+		}
 		return
 	}
 	var again [][]byte
@@ -282,6 +288,17 @@ func (r *Reply) control(msg numbered) {
 	select {
 	case r.room <- struct{}{}:
 	default:
+	}
+}
+
+// reconnected tells the owner how far the answer is, so that it can ask for what
+// has got lost.
+func (r *Reply) reconnected() {
+	r.mu.Lock()
+	begun, sign := r.cancel != nil, r.send.alive()
+	r.mu.Unlock()
+	if begun {
+		r.worker.request(r.subject, r.attempt, sign)
 	}
 }
 

@@ -1,10 +1,13 @@
 package bus
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // The streams and buckets that the broker sets up.
 const (
-	StreamJobs  = "JOBS"  // work queue: subjects allama.jobs.<provider>, one durable consumer per provider, see [Consumer]
+	StreamJobs  = "JOBS"  // work queue, the first shard of it or all, see [StreamOfJobs]
 	StreamUsage = "USAGE" // one event per attempt: allama.usage.<provider>
 	StreamDLQ   = "DLQ"   // jobs that no worker survives: allama.dlq.<provider>
 
@@ -15,6 +18,10 @@ const (
 
 	BucketCatalog = "catalog" // snapshots of the catalog
 	BucketConfig  = "config"  // snapshots of the configuration
+
+	// BucketIdempotency holds which calls with an idempotency key run, and what they
+	// came to.
+	BucketIdempotency = "idempotency"
 )
 
 // SubjectSync is where whoever keeps the catalog is asked to list providers now.
@@ -28,8 +35,30 @@ const SubjectProviders = "allama.admin.providers"
 // it is alive.
 func SubjectAlive(id string) string { return SubjectSync + "." + token(id) }
 
-// SubjectJobs is where the jobs of a provider are published.
-func SubjectJobs(provider string) string { return "allama.jobs." + token(provider) }
+// StreamOfJobs is the name of one shard of the work queue, which holds the
+// subjects allama.jobs.<shard>.<provider>, with one durable consumer per
+// provider, see [Consumer]. Shards are numbered from 0; where there is but one
+// that is [StreamJobs].
+func StreamOfJobs(shard int) string {
+	if shard == 0 {
+		return StreamJobs
+	}
+	return StreamJobs + "_" + strconv.Itoa(shard)
+}
+
+// SubjectJobs is where the jobs of a provider are published to a shard.
+func SubjectJobs(shard int, provider string) string {
+	return "allama.jobs." + strconv.Itoa(shard) + "." + token(provider)
+}
+
+// shardOf is the shard that a subject of [SubjectJobs] belongs to; ok is false
+// for any other subject.
+func shardOf(subject string) (shard int, ok bool) {
+	rest, found := strings.CutPrefix(subject, "allama.jobs.")
+	number, _, more := strings.Cut(rest, ".")
+	shard, err := strconv.Atoi(number)
+	return shard, found && more && err == nil
+}
 
 // SubjectUsage is where a provider's workers report what an attempt used.
 func SubjectUsage(provider string) string { return "allama.usage." + token(provider) }
@@ -51,8 +80,8 @@ func SubjectThoughtsLast(provider, key string) string {
 	return "$JS.API.DIRECT.GET." + StreamThoughts + "." + SubjectThoughts(provider, key)
 }
 
-// Consumer is the name of the durable consumer of [StreamJobs] that all
-// workers of a provider share.
+// Consumer is the name of the durable consumer that all workers of a provider
+// share, in each shard.
 func Consumer(provider string) string { return token(provider) }
 
 func subjectResp(owner, provider, request string) string {
@@ -63,9 +92,9 @@ func subjectCtl(provider, request string) string {
 	return "allama.ctl." + token(provider) + "." + request
 }
 
-// subjectNext is where JetStream takes pulls of a provider's jobs.
-func subjectNext(provider string) string {
-	return "$JS.API.CONSUMER.MSG.NEXT." + StreamJobs + "." + Consumer(provider)
+// subjectNext is where JetStream takes pulls of a provider's jobs in a shard.
+func subjectNext(shard int, provider string) string {
+	return "$JS.API.CONSUMER.MSG.NEXT." + StreamOfJobs(shard) + "." + Consumer(provider)
 }
 
 func subjectPresence(provider, worker string) string {

@@ -5,32 +5,6 @@ import (
 	"time"
 )
 
-// maxPatience is the longest wait for a worker before a job is published anew.
-const maxPatience = time.Minute
-
-// publish puts the job into the queue. JetStream's answer comes to the same
-// subject as the worker's.
-func (c *Call) publish(now time.Time) {
-	c.mu.Lock()
-	c.published = now
-	m := c.job.message(c.owner.id, c.publications)
-	c.mu.Unlock()
-	m.Reply = subjectResp(c.owner.id, c.job.Provider, c.job.Request)
-	if err := c.owner.nc.PublishMsg(m); err != nil {
-		c.owner.log.Warn("publish job", slog.String("request", c.job.Request), slog.Any("error", err))
-	}
-}
-
-// publishAnew puts the job into the queue a second time, as another message.
-func (c *Call) publishAnew(now time.Time) {
-	c.mu.Lock()
-	c.publications++
-	c.patience = min(2*c.patience, maxPatience)
-	c.stored, c.anew = false, now
-	c.mu.Unlock()
-	c.publish(now)
-}
-
 // tick is called a few times a second.
 func (c *Call) tick(now time.Time, l link) {
 	if !l.up {
@@ -38,10 +12,8 @@ func (c *Call) tick(now time.Time, l link) {
 		return
 	}
 	c.mu.Lock()
-	waiting := c.recv.fence == 0 || c.recv.lost
-	unstored := waiting && !c.stored
-	stale := waiting && now.Sub(c.published) > c.patience
-	published, anew := c.published, c.anew
+	waiting, pub := c.waits(), c.pub
+	unstored := waiting && !pub.stored
 	v := c.recv.tick(now)
 	c.mu.Unlock()
 
@@ -51,13 +23,26 @@ func (c *Call) tick(now time.Time, l link) {
 		c.judge(v, now)
 	case waiting && l.settled(now, timing.Absent) && c.owner.presence.none(c.job.Provider, now):
 		c.fail(errNoWorker(c.job.Provider))
-	case unstored && now.Sub(anew) > timing.Outage && l.settled(now, timing.Publish):
+	case unstored && now.Sub(pub.anew) > timing.Outage && l.settled(now, timing.Publish):
 		c.fail(errBusDown)
-	case stale:
+	case waiting && c.stuck(pub, now) && c.publishElsewhere(pub.shard, now):
+	case waiting && now.Sub(pub.sent) > pub.patience:
 		c.publishAnew(now) // the job may have been lost; if not, the lease keeps it from running twice
-	case unstored && now.Sub(published) > timing.Publish:
-		c.publish(now)
+	case unstored && now.Sub(pub.sent) > timing.Publish:
+		c.publishAgain(now)
 	}
+}
+
+// stuck says whether a job had better be in another shard.
+func (c *Call) stuck(pub publication, now time.Time) bool {
+	if pub.stored {
+		return c.owner.deserted(c.job.Provider, pub.shard, now)
+	}
+	slow := now.Sub(pub.sent) > c.owner.options.Timing.Elsewhere
+	if slow {
+		c.owner.choices.failed(pub.shard, false, now)
+	}
+	return slow
 }
 
 func (c *Call) judge(v verdict, now time.Time) {
@@ -102,11 +87,27 @@ func (c *Call) outage(now time.Time, l link) {
 func (c *Call) reconnected(now time.Time) {
 	c.mu.Lock()
 	c.recv.reconnected(now)
-	waiting := c.recv.fence == 0 || c.recv.lost
-	c.queued = false
+	waiting, running := c.waits(), c.recv.fence > 0 && !c.recv.lost
+	fence, want := c.recv.fence, c.recv.want
+	c.pub.queued = false
 	c.mu.Unlock()
-	if waiting {
+	switch {
+	case waiting:
 		c.publishAnew(now)
+	case running:
+		c.control(kindResend, fence, want) // the last word may have got lost
+	}
+}
+
+// workerBack publishes the job again if a worker that was cut off may have had
+// it: since the time that is given it cannot.
+func (c *Call) workerBack(since, now time.Time) {
+	c.mu.Lock()
+	concerned := c.waits() && c.pub.anew.Before(since)
+	shard := c.pub.shard
+	c.mu.Unlock()
+	if concerned {
+		c.publishTo(shard, now)
 	}
 }
 

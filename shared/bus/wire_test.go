@@ -74,13 +74,14 @@ func TestJobRoundTrip(t *testing.T) {
 		{"with headers", Job{Request: "r3", Provider: "p", Model: "m", Encoding: Native, Dialect: "anthropic", Operation: "messages", Body: []byte(`{}`), Header: map[string]string{"Anthropic-Beta": "a,b", "Other": "c"}}, 0},
 		{"with a task", Job{Request: "r4", Provider: "p", Model: "m", Encoding: Canonical, Dialect: "openai", Operation: "embeddings", Task: llm.TaskEmbed, Body: []byte(`{}`)}, 0},
 		{"of a key", Job{Request: "r5", Provider: "p", Model: "m", Encoding: Canonical, Dialect: "openai", Operation: "chat/completions", Caller: "c1", Body: []byte(`{}`)}, 0},
+		{"of a session", Job{Request: "r5-2", Provider: "p", Model: "m", Encoding: Canonical, Dialect: "openai", Operation: "chat/completions", Affinity: "a1", Body: []byte(`{}`)}, 0},
 		{"strict", Job{Request: "r5", Provider: "p", Model: "m", Encoding: Native, Dialect: "openai", Operation: "chat/completions", Strict: true, Body: []byte(`{}`)}, 0},
 		{"by another method", Job{Request: "r6", Provider: "p", Encoding: Native, Dialect: "ollama", Operation: "delete", Method: "DELETE", Task: llm.TaskManage, Body: []byte(`{}`)}, 0},
 		{"held", Job{Request: "r2", Provider: "gpu", Model: "m", Encoding: Canonical, Dialect: "ollama", Operation: "chat", Body: make([]byte, inlineBody+1)}, inlineBody + 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			m := tt.job.message("owner", 2)
+			m := tt.job.message("owner", 0, 2)
 			if id := m.Header.Get(nats.MsgIdHdr); id != tt.job.Request+"-2" {
 				t.Errorf("message id %q", id)
 			}
@@ -107,11 +108,11 @@ func TestJobRoundTrip(t *testing.T) {
 // that has heard of none reads the rest.
 func TestOnlyOtherTasksAreNamed(t *testing.T) {
 	answer, embed := Job{Request: "r", Provider: "p"}, Job{Request: "r", Provider: "p", Task: llm.TaskEmbed}
-	h := answer.message("o", 0).Header
+	h := answer.message("o", 0, 0).Header
 	if _, there := h[headerTask]; there {
 		t.Errorf("got the header %v, want none of a task", h)
 	}
-	named := embed.message("o", 0).Header
+	named := embed.message("o", 0, 0).Header
 	delete(named, headerTask)
 	if !reflect.DeepEqual(named, h) {
 		t.Errorf("got %v, want %v and nothing else", named, h)
@@ -119,7 +120,7 @@ func TestOnlyOtherTasksAreNamed(t *testing.T) {
 }
 
 func TestParseJobRefuses(t *testing.T) {
-	good := func() nats.Header { return (&Job{Request: "r", Provider: "p"}).message("o", 0).Header }
+	good := func() nats.Header { return (&Job{Request: "r", Provider: "p"}).message("o", 0, 0).Header }
 	tests := []struct {
 		name string
 		edit func(nats.Header)

@@ -28,6 +28,8 @@ type WorkerOptions struct {
 	Stall       time.Duration // longest time for which a handler neither writes nor says that it waits; default 30s
 	Grace       time.Duration // how long running jobs may go on when the worker stops; default 30s
 	Local       *Local        // set where owners run in the same process
+	Cap         int           // of the provider's calls at once, over all workers, for owners to know; 0: none
+	Pace        Pace          // default: jobs are taken as fast as they come
 
 	// Until, where it is not nil, puts the grace off until it is closed: a
 	// worker that stops before lets its jobs take the time that they need.
@@ -46,11 +48,17 @@ type Worker struct {
 	log      *slog.Logger
 	handle   Handler
 	inbox    string // its replies come to subjects below it
-	slots    chan struct{}
+	slots    *slots
+	shards   shards
+	eras     eras
 	running  sync.WaitGroup
 	stop     context.CancelCauseFunc // cancels the running jobs
 	attached atomic.Bool             // there is a queue to take jobs from
+	leaving  atomic.Bool             // it takes no more
 	attempts attempts
+	peers    presenceTable  // the workers of the provider
+	paused   atomic.Int64   // until when, in nanoseconds since 1970
+	pausing  sync.WaitGroup // the queue is being paused
 }
 
 // NewWorker returns a worker for a provider's jobs; [Worker.Run] starts it.
@@ -63,13 +71,17 @@ func NewWorker(nc *nats.Conn, provider string, options WorkerOptions, h Handler)
 	options.Concurrency = cmp.Or(options.Concurrency, 1024)
 	options.Stall = cmp.Or(options.Stall, 30*time.Second)
 	options.Grace = cmp.Or(options.Grace, 30*time.Second)
+	if options.Pace == nil {
+		options.Pace = unpaced{}
+	}
 	log := cmp.Or(options.Logger, slog.New(slog.DiscardHandler))
 	id := NewID()
 	return &Worker{
 		id: id, provider: provider, nc: nc, js: js, options: options, handle: h,
 		log:   log.With(slog.String("provider", provider)),
 		inbox: nc.NewInbox(),
-		slots: make(chan struct{}, options.Concurrency),
+		slots: newSlots(options.Concurrency), shards: shards{more: make(chan struct{}, 1)},
+		peers: presenceTable{absent: options.Timing.Absent},
 	}, nil
 }
 
@@ -92,10 +104,12 @@ func (w *Worker) Run(ctx context.Context) error {
 	watch, stopWatch := context.WithCancel(jobs)
 	var watchers sync.WaitGroup
 	watchers.Go(func() { w.watch(watch, ctx) })
+	watchers.Go(func() { w.followLink(watch) })
 	w.fetch(ctx, jobs)
 	w.drain()
 	stopWatch()
 	watchers.Wait()
+	w.pausing.Wait()
 	cancel(nil)
 	return nil
 }
@@ -105,6 +119,8 @@ func (w *Worker) subscribe() ([]*nats.Subscription, error) {
 	for subject, handle := range map[string]nats.MsgHandler{
 		w.inbox + ".*":          w.receive,
 		subjectsCtl(w.provider): w.control,
+
+		subjectPresence(w.provider, "*"): w.hear,
 	} {
 		sub, err := w.nc.Subscribe(subject, handle)
 		if err != nil {
@@ -156,11 +172,13 @@ func (w *Worker) watch(ctx, taking context.Context) {
 			return
 		case <-leaving:
 			leaving = nil
+			w.leaving.Store(true)
 			w.present(true)
 		case now := <-tick.C:
 			if leaving != nil && w.attached.Load() && now.Sub(said) >= w.options.Timing.Presence {
 				said = now
 				w.present(false)
+				w.share(now)
 			}
 			for _, r := range w.attempts.all(now, w.options.Timing.Linger) {
 				r.tick(now)
@@ -169,8 +187,33 @@ func (w *Worker) watch(ctx, taking context.Context) {
 	}
 }
 
+// presence is what there is to say of the worker.
+func (w *Worker) presence() presence {
+	p := presence{
+		Capacity: w.options.Concurrency, InFlight: w.slots.running(), Cap: w.options.Cap,
+		PerMinute: w.options.Pace.PerMinute(),
+		Paused:    max(0, time.Until(w.pausedUntil()).Milliseconds()),
+	}
+	if pulled := w.shards.pulled.Load(); pulled != onlyShard {
+		p.Shards = pulled
+	}
+	return p
+}
+
 func (w *Worker) present(leaving bool) {
-	p := presence{Capacity: w.options.Concurrency, InFlight: len(w.slots), Leaving: leaving}
+	p := w.presence()
+	p.Leaving = leaving
+	w.say(p)
+}
+
+// presentAfter says that the worker is there again, after it was away for long.
+func (w *Worker) presentAfter(long time.Duration) {
+	p := w.presence()
+	p.Away = long.Milliseconds()
+	w.say(p)
+}
+
+func (w *Worker) say(p presence) {
 	data, err := json.Marshal(p)
 	if err != nil {
 		panic(fmt.Sprintf("internal error: %v", err)) // numbers always marshal

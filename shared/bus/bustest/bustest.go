@@ -64,7 +64,7 @@ func AddQueues(t testing.TB, nc *nats.Conn, ackWait time.Duration, providers ...
 		t.Fatalf("open JetStream: %v", err)
 	}
 	streams := []jetstream.StreamConfig{
-		{Name: bus.StreamJobs, Subjects: []string{"allama.jobs.*"}, Retention: jetstream.WorkQueuePolicy, Storage: jetstream.MemoryStorage, Duplicates: 2 * time.Minute},
+		{Name: bus.StreamJobs, Subjects: []string{bus.SubjectJobs(0, "") + "*"}, Retention: jetstream.WorkQueuePolicy, Storage: jetstream.MemoryStorage, Duplicates: 2 * time.Minute},
 		{Name: bus.StreamUsage, Subjects: []string{"allama.usage.*"}, Storage: jetstream.MemoryStorage},
 		{Name: bus.StreamDLQ, Subjects: []string{"allama.dlq.*"}, Storage: jetstream.MemoryStorage},
 		{Name: bus.StreamThoughts, Subjects: []string{bus.SubjectsThoughts}, Storage: jetstream.MemoryStorage, MaxMsgsPerSubject: 1, AllowDirect: true},
@@ -76,11 +76,25 @@ func AddQueues(t testing.TB, nc *nats.Conn, ackWait time.Duration, providers ...
 	}
 	for _, p := range providers {
 		_, err := js.CreateOrUpdateConsumer(t.Context(), bus.StreamJobs, jetstream.ConsumerConfig{
-			Durable: bus.Consumer(p), FilterSubject: bus.SubjectJobs(p),
+			Durable: bus.Consumer(p), FilterSubject: bus.SubjectJobs(0, p),
 			AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, MaxAckPending: 20_000,
 		})
 		if err != nil {
 			t.Fatalf("create queue of %s: %v", p, err)
 		}
+	}
+}
+
+// AddIdempotency sets up the bucket of package idem.
+func AddIdempotency(t testing.TB, nc *nats.Conn) {
+	t.Helper()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatalf("open JetStream: %v", err)
+	}
+	if _, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{
+		Bucket: bus.BucketIdempotency, Storage: jetstream.MemoryStorage, LimitMarkerTTL: time.Second,
+	}); err != nil {
+		t.Fatalf("create bucket %s: %v", bus.BucketIdempotency, err)
 	}
 }

@@ -1,0 +1,118 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"math/bits"
+	"strconv"
+	"sync/atomic"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	// MaxShards is how many shards the queue may have.
+	MaxShards = 64
+
+	// MetadataShards is what the number of shards is called in the metadata of
+	// the providers' consumers: whoever finds one of those knows of all shards.
+	MetadataShards = "allama.shards"
+
+	// patientLooks is how often a worker looks for its queue before it says
+	// that there is none: that of a provider which was just defined comes soon.
+	patientLooks = 3
+)
+
+// shards are those of the queue, as a worker knows them.
+type shards struct {
+	count  atomic.Int32  // how many there are; 0 is 1
+	pulled atomic.Uint64 // those that jobs come from, a bit each
+	more   chan struct{} // there are more than there were
+}
+
+// number is how many shards there are, as far as is known; 1 at least.
+func (s *shards) number() int { return max(1, int(s.count.Load())) }
+
+// learn takes note of how many shards there are. One that is gone is not
+// forgotten: jobs may still be in it.
+func (s *shards) learn(metadata map[string]string) {
+	n, err := strconv.Atoi(metadata[MetadataShards])
+	if err != nil || n > MaxShards {
+		return
+	}
+	for before := s.count.Load(); n > int(before); before = s.count.Load() {
+		if s.count.CompareAndSwap(before, int32(n)) {
+			select {
+			case s.more <- struct{}{}:
+			default:
+			}
+		}
+	}
+}
+
+// set notes whether jobs come from a shard, and reports whether that is news.
+func (s *shards) set(shard int, pulled bool) bool {
+	bit := uint64(1) << shard
+	before := s.pulled.Load()
+	if pulled {
+		before = s.pulled.Or(bit)
+	} else {
+		before = s.pulled.And(^bit)
+	}
+	return pulled != (before&bit != 0)
+}
+
+// pulls notes whether jobs come from a shard, and tells others if that is news.
+func (w *Worker) pulls(shard int, pulled bool) {
+	if w.shards.set(shard, pulled) && !w.leaving.Load() {
+		w.present(false)
+	}
+}
+
+// attach waits until the provider's queue in a shard is there.
+func (w *Worker) attach(ctx context.Context, shard int) bool {
+	for looks := 1; ; looks++ {
+		err := w.look(ctx, shard)
+		if err == nil {
+			w.attached.Store(true)
+			w.pulls(shard, true)
+			return true
+		}
+		if ctx.Err() != nil {
+			return false
+		}
+		others := w.shards.pulled.Load() != 0
+		unknown := errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound)
+		switch {
+		case unknown && !others:
+			if w.attached.Store(false); looks == patientLooks {
+				w.log.Warn("the broker has no queue for this provider yet; is the provider configured there, too?")
+			}
+		case !unknown && !others: // then another shard may know how many there are
+			_ = w.look(ctx, 1+looks%patientLooks)
+		}
+		wait := w.options.Timing.Heartbeat / 2
+		if others {
+			wait *= 4
+		}
+		pause(ctx, wait)
+	}
+}
+
+// look looks at the provider's queue in a shard, and learns from it.
+func (w *Worker) look(ctx context.Context, shard int) error {
+	ctx, cancel := context.WithTimeout(ctx, w.options.Timing.Publish)
+	defer cancel()
+	c, err := w.js.Consumer(ctx, StreamOfJobs(shard), Consumer(w.provider))
+	if err == nil {
+		w.shards.learn(c.CachedInfo().Config.Metadata)
+	}
+	return err
+}
+
+// lookAround looks at one of the queues that jobs come from.
+func (w *Worker) lookAround(ctx context.Context) {
+	if pulled := w.shards.pulled.Load(); pulled != 0 {
+		_ = w.look(ctx, bits.TrailingZeros64(pulled)) // if it fails there is another time
+	}
+}
