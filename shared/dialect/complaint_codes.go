@@ -15,6 +15,7 @@ var firmStatuses = map[int]llm.Code{
 var statuses = map[int]llm.Code{
 	404: llm.CodeModelNotFound,
 	408: llm.CodeTimeout,
+	425: llm.CodeOverloaded,
 	429: llm.CodeRateLimited,
 	501: llm.CodeUnsupported,
 	503: llm.CodeOverloaded,

@@ -45,6 +45,12 @@ type Error struct {
 	Status int             `json:"status,omitempty"`
 	Body   json.RawMessage `json:"body,omitempty"`
 
+	// What another attempt would come to. Workers know, and say it to the
+	// owners of calls.
+	Again  bool `json:"again,omitempty"`  // at the same provider at once: with another credential, or at another host
+	Firm   bool `json:"firm,omitempty"`   // the same, until an operator does something
+	Unsent bool `json:"unsent,omitempty"` // nothing of the call has reached the upstream
+
 	Err error `json:"-"` // shown to the operator only; not sent over the bus
 }
 

@@ -77,7 +77,7 @@ func New(w io.Writer, o Options) (*slog.Logger, io.Closer, error) {
 }
 
 func consoleHandler(w io.Writer, o Options) (slog.Handler, error) {
-	onTerminal := isTerminal(w)
+	onTerminal := IsTerminal(w)
 	format := o.Format
 	if format == Auto || format == "" {
 		format = JSON
@@ -98,7 +98,8 @@ func consoleHandler(w io.Writer, o Options) (slog.Handler, error) {
 	return nil, fmt.Errorf("log format %q is none of auto, text, json", o.Format)
 }
 
-func isTerminal(w io.Writer) bool {
+// IsTerminal reports whether somebody may read at once what is written to w.
+func IsTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
