@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"strings"
 
@@ -26,9 +27,19 @@ func Apply(ctx context.Context, js jetstream.JetStream, t Topology) error {
 }
 
 // A lesser error is about what calls can do without.
-type lesser struct{ error }
+type lesser struct {
+	says string // what that means
+	err  error
+}
 
-func (e *lesser) Unwrap() error { return e.error }
+func (e *lesser) Error() string { return e.err.Error() }
+
+func (e *lesser) Unwrap() error { return e.err }
+
+const (
+	saysMemory = "not all is kept that takes 64 MiB of the NATS server's memory each: what models think before they call tools, for clients that forget it, and which calls with an Idempotency-Key run, without which those are refused"
+	saysShards = "a part of the queue is not there, as when a NATS server is down; calls go by the rest"
+)
 
 // apply also returns the names of what it wrote. A [*lesser] error means that
 // all else is there.
@@ -38,33 +49,89 @@ func apply(ctx context.Context, js jetstream.JetStream, t Topology) (changed []s
 			changed = append(changed, name)
 		}
 	}
-	var less error
+	queues, partial := applyQueues(ctx, js, t, note)
+	if len(queues) == 0 {
+		return changed, partial
+	}
+	wanting, err := applyRest(ctx, js, t, note)
+	if err != nil {
+		return changed, err
+	}
+	complete := 0
+	for _, shard := range queues {
+		if err := applyConsumers(ctx, js, t, shard, note); err != nil {
+			partial = errors.Join(partial, err)
+			continue
+		}
+		complete++
+	}
+	switch {
+	case complete == 0:
+		return changed, partial
+	case partial != nil:
+		return changed, &lesser{saysShards, errors.Join(partial, wanting)}
+	case wanting != nil:
+		return changed, &lesser{saysMemory, wanting}
+	}
+	return changed, nil
+}
+
+// applyRest sets up what is no queue. What is wanting calls can do without.
+func applyRest(ctx context.Context, js jetstream.JetStream, t Topology, note func(string, bool)) (wanting, err error) {
 	for _, want := range t.streams() {
 		wrote, err := applyStream(ctx, js, want)
 		if err != nil {
 			err = fmt.Errorf("set up stream %s: %w", want.Name, err)
 			if want.Name != bus.StreamThoughts {
-				return changed, err
+				return nil, err
 			}
-			less = &lesser{err} // such as of an account that has no memory
+			wanting = errors.Join(wanting, err) // such as of an account that has no memory
 		}
 		note(want.Name, wrote)
 	}
 	for _, want := range t.buckets() {
 		wrote, err := applyBucket(ctx, js, want)
 		if err != nil {
-			return changed, fmt.Errorf("set up bucket %s: %w", want.Bucket, err)
+			err = fmt.Errorf("set up bucket %s: %w", want.Bucket, err)
+			if want.Bucket != bus.BucketIdempotency {
+				return nil, err
+			}
+			wanting = errors.Join(wanting, err) // of a server before 2.11, too
 		}
 		note(want.Bucket, wrote)
 	}
-	for _, p := range t.Providers {
-		wrote, err := applyConsumer(ctx, js, p.consumer())
-		if err != nil {
-			return changed, fmt.Errorf("set up consumer of %s: %w", p.Name, err)
+	return wanting, nil
+}
+
+// applyQueues sets up the streams of jobs, and returns those that are there: a
+// server that is down takes only its own with it.
+func applyQueues(ctx context.Context, js jetstream.JetStream, t Topology, note func(string, bool)) (shards []int, err error) {
+	for shard := range t.shards() {
+		bounded, cancel := context.WithTimeout(ctx, shardTimeout)
+		want := t.jobs(shard)
+		wrote, failed := applyStream(bounded, js, want)
+		cancel()
+		if failed != nil {
+			err = errors.Join(err, fmt.Errorf("set up stream %s: %w", want.Name, failed))
+			continue
 		}
-		note(bus.StreamJobs+"/"+p.Name, wrote)
+		note(want.Name, wrote)
+		shards = append(shards, shard)
 	}
-	return changed, less
+	return shards, err
+}
+
+// applyConsumers sets up the providers' consumers in a shard.
+func applyConsumers(ctx context.Context, js jetstream.JetStream, t Topology, shard int, note func(string, bool)) error {
+	stream := bus.StreamOfJobs(shard)
+	for _, p := range t.Providers {
+		wrote, err := applyConsumer(ctx, js, stream, p.consumer(shard, t.shards()))
+		if err != nil {
+			return fmt.Errorf("set up consumer of %s in %s: %w", p.Name, stream, err)
+		}
+		note(stream+"/"+p.Name, wrote)
+	}
+	return nil
 }
 
 func applyStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (wrote bool, err error) {
@@ -89,6 +156,10 @@ func applyStream(ctx context.Context, js jetstream.JetStream, want jetstream.Str
 	next.MaxMsgsPerSubject = cmp.Or(want.MaxMsgsPerSubject, unlimited)
 	next.DiscardNewPerSubject = want.DiscardNewPerSubject
 	next.AllowDirect = have.AllowDirect || want.AllowDirect
+	next.Replicas = cmp.Or(want.Replicas, have.Replicas)
+	if want.Placement != nil {
+		next.Placement = want.Placement
+	}
 	if reflect.DeepEqual(have, next) {
 		return false, nil
 	}
@@ -113,6 +184,7 @@ func applyBucket(ctx context.Context, js jetstream.JetStream, want jetstream.Key
 	next := have
 	next.Description, next.History = want.Description, want.History
 	next.MaxBytes, next.MaxValueSize = want.MaxBytes, want.MaxValueSize
+	next.Replicas = cmp.Or(want.Replicas, have.Replicas)
 	if reflect.DeepEqual(have, next) {
 		return false, nil
 	}
@@ -120,10 +192,10 @@ func applyBucket(ctx context.Context, js jetstream.JetStream, want jetstream.Key
 	return err == nil, err
 }
 
-func applyConsumer(ctx context.Context, js jetstream.JetStream, want jetstream.ConsumerConfig) (wrote bool, err error) {
-	c, err := js.Consumer(ctx, bus.StreamJobs, want.Durable)
+func applyConsumer(ctx context.Context, js jetstream.JetStream, stream string, want jetstream.ConsumerConfig) (wrote bool, err error) {
+	c, err := js.Consumer(ctx, stream, want.Durable)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		_, err = js.CreateConsumer(ctx, bus.StreamJobs, want)
+		_, err = js.CreateConsumer(ctx, stream, want)
 		return err == nil, err
 	}
 	if err != nil {
@@ -134,9 +206,25 @@ func applyConsumer(ctx context.Context, js jetstream.JetStream, want jetstream.C
 	next := have
 	next.FilterSubject, next.AckWait = want.FilterSubject, want.AckWait
 	next.MaxDeliver, next.MaxAckPending = want.MaxDeliver, want.MaxAckPending
+	if shards := want.Metadata[bus.MetadataShards]; shards != have.Metadata[bus.MetadataShards] {
+		next.Metadata = maps.Clone(have.Metadata)
+		setOrDelete(&next.Metadata, bus.MetadataShards, shards)
+	}
 	if reflect.DeepEqual(have, next) {
 		return false, nil
 	}
-	_, err = js.UpdateConsumer(ctx, bus.StreamJobs, next)
+	_, err = js.UpdateConsumer(ctx, stream, next)
 	return err == nil, err
+}
+
+// setOrDelete sets an entry of a map, or deletes one that is to be empty.
+func setOrDelete(m *map[string]string, key, value string) {
+	if value == "" {
+		delete(*m, key)
+		return
+	}
+	if *m == nil {
+		*m = map[string]string{}
+	}
+	(*m)[key] = value
 }

@@ -26,10 +26,20 @@ type Config struct {
 	User     string
 	Password logging.Secret
 	Token    logging.Secret
+
+	// Cluster says which other servers there are.
+	Cluster Cluster
+
+	// File is a NATS configuration file, such as [Credentials.Write] makes. It
+	// then says all that the other fields do not: each of them must be empty.
+	File string
 }
 
 // options returns the NATS options for c, or what is wrong with c.
 func (c Config) options() (*server.Options, error) {
+	if c.File != "" {
+		return c.fromFile()
+	}
 	o := &server.Options{
 		ServerName:          "allama",
 		DontListen:          c.Listen == "",
@@ -51,7 +61,7 @@ func (c Config) options() (*server.Options, error) {
 	if err := c.checkCredentials(); err != nil {
 		return nil, err
 	}
-	if c.Listen == "" {
+	if c.Listen == "" && c.Cluster == (Cluster{}) {
 		return o, nil
 	}
 	host, port, err := splitHostPort(c.Listen)
@@ -62,6 +72,29 @@ func (c Config) options() (*server.Options, error) {
 		return nil, fmt.Errorf("NATS address %q can be reached by others: set a user and a password, or a token", c.Listen)
 	}
 	o.Host, o.Port = host, port
+	if c.Cluster != (Cluster{}) {
+		if err := c.Cluster.options(o, c.Token); err != nil {
+			return nil, fmt.Errorf("NATS cluster: %w", err)
+		}
+		leaveSlowly(o)
+	}
+	return o, nil
+}
+
+// fromFile returns the options of the file.
+func (c Config) fromFile() (*server.Options, error) {
+	if c != (Config{File: c.File}) {
+		return nil, fmt.Errorf("the NATS server has a configuration file, %s: leave out the rest", c.File)
+	}
+	o, err := server.ProcessConfigFile(c.File)
+	if err != nil {
+		return nil, fmt.Errorf("NATS configuration file: %w", err)
+	}
+	if !o.JetStream {
+		return nil, fmt.Errorf("NATS configuration file %s: it has no JetStream", c.File)
+	}
+	o.NoSigs = true
+	leaveSlowly(o)
 	return o, nil
 }
 

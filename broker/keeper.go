@@ -18,6 +18,7 @@ import (
 const (
 	checkInterval = 10 * time.Second
 	applyTimeout  = 5 * time.Second
+	shardTimeout  = 1500 * time.Millisecond // for the queue of one server, which may be down
 	minBackoff    = 250 * time.Millisecond
 	maxBackoff    = 5 * time.Second
 )
@@ -37,8 +38,10 @@ type Keeper struct {
 	readyOnce sync.Once
 
 	// Only Run uses these.
-	failing string // the error that was logged last
-	seen    uint64 // the revision of the roster that was applied last
+	failing string          // the error that was logged last
+	served  map[string]bool // the providers with a consumer that were defined at run time
+	seen    uint64          // the revision of the roster that was applied last
+	partial bool            // a part of the queue was not there at the last check
 }
 
 // NewKeeper returns a keeper of t. A nil logger discards.
@@ -52,6 +55,7 @@ func NewKeeper(js jetstream.JetStream, t Topology, log *slog.Logger) *Keeper {
 		log:      log.With(slog.String(logging.KeyComponent, "broker")),
 		interval: checkInterval,
 		ready:    make(chan struct{}),
+		served:   map[string]bool{},
 	}
 }
 
@@ -70,7 +74,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 	backoff := minBackoff
 	for {
 		wait, changed := k.interval, k.changed()
-		if !k.check(ctx) {
+		if !k.check(ctx) || k.partial {
 			wait, backoff = backoff, min(2*backoff, maxBackoff)
 		} else {
 			backoff = minBackoff
@@ -119,7 +123,7 @@ func (k *Keeper) wanted() (t Topology, revision uint64) {
 
 // check applies the topology and reports whether calls can travel.
 func (k *Keeper) check(ctx context.Context) bool {
-	bounded, cancel := context.WithTimeout(ctx, applyTimeout)
+	bounded, cancel := context.WithTimeout(ctx, applyTimeout+time.Duration(k.topology.shards()-1)*shardTimeout)
 	defer cancel()
 	wanted, revision := k.wanted()
 	changed, err := apply(bounded, k.js, wanted)
@@ -127,9 +131,11 @@ func (k *Keeper) check(ctx context.Context) bool {
 		k.log.Log(ctx, k.level(revision), "set up what was missing or different", slog.Any("changed", changed))
 	}
 	less, ok := errors.AsType[*lesser](err)
+	k.partial = ok && less.says == saysShards
 	if ok = ok || err == nil; ok {
 		k.seen = revision
 		k.readyOnce.Do(func() { close(k.ready) })
+		k.retire(bounded, wanted)
 	}
 	switch {
 	case err == nil:
@@ -137,7 +143,7 @@ func (k *Keeper) check(ctx context.Context) bool {
 	case ctx.Err() == nil && err.Error() != k.failing:
 		k.failing = err.Error()
 		if less != nil {
-			k.log.Warn("what models think before they call tools is not kept for clients that forget it: that takes 64 MiB of the NATS server's memory", slog.Any(logging.KeyError, err))
+			k.log.Warn(less.says, slog.Any(logging.KeyError, err))
 		} else {
 			k.log.Warn("streams and buckets cannot be set up, trying again", slog.Any(logging.KeyError, err))
 		}
@@ -145,13 +151,13 @@ func (k *Keeper) check(ctx context.Context) bool {
 	return ok
 }
 
-// level is that of a change: at the start, and with a new roster, it is
-// expected; otherwise it means that somebody, or a restart, has taken something
-// away.
+// level is that of a change: at the start, with a new roster, and when a server
+// is back, it is expected; otherwise it means that somebody, or a restart, has
+// taken something away.
 func (k *Keeper) level(revision uint64) slog.Level {
 	select {
 	case <-k.ready:
-		if revision == k.seen {
+		if revision == k.seen && !k.partial {
 			return slog.LevelWarn
 		}
 	default:

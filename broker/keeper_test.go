@@ -15,11 +15,26 @@ import (
 	"github.com/offbeat-studio/allama/shared/bus"
 )
 
-// keep runs a keeper until the test ends.
+// keep runs a keeper of two providers until the test ends.
 func keep(t *testing.T, js jetstream.JetStream, interval time.Duration) *Keeper {
 	t.Helper()
 	k := NewKeeper(js, twoProviders, nil)
 	k.interval = interval
+	runKeeper(t, k)
+	return k
+}
+
+// keepTopology runs a keeper of another topology until the test ends.
+func keepTopology(t *testing.T, js jetstream.JetStream, topology Topology) *Keeper {
+	t.Helper()
+	k := NewKeeper(js, topology, nil)
+	k.interval = 100 * time.Millisecond
+	runKeeper(t, k)
+	return k
+}
+
+func runKeeper(t *testing.T, k *Keeper) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- k.Run(ctx) }()
@@ -29,7 +44,6 @@ func keep(t *testing.T, js jetstream.JetStream, interval time.Duration) *Keeper 
 			t.Errorf("Run = %v, want nil", err)
 		}
 	})
-	return k
 }
 
 func hasConsumer(t *testing.T, js jetstream.JetStream) func() bool {

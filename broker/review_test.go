@@ -14,18 +14,18 @@ func TestFullQueueOfOneProviderLeavesRoomForOthers(t *testing.T) {
 	mustApply(t, js, twoProviders)
 	full := false
 	for range 20_000 {
-		if _, err := js.PublishAsync(bus.SubjectJobs("openai"), nil); err != nil {
+		if _, err := js.PublishAsync(bus.SubjectJobs(0, "openai"), nil); err != nil {
 			t.Fatal(err)
 		}
 	}
 	<-js.PublishAsyncComplete()
-	if _, err := js.Publish(t.Context(), bus.SubjectJobs("openai"), nil); err != nil {
+	if _, err := js.Publish(t.Context(), bus.SubjectJobs(0, "openai"), nil); err != nil {
 		full = true
 	}
 	if !full {
 		t.Error("the queue of a provider has no bound")
 	}
-	if _, err := js.Publish(t.Context(), bus.SubjectJobs("gpu.1"), nil); err != nil {
+	if _, err := js.Publish(t.Context(), bus.SubjectJobs(0, "gpu.1"), nil); err != nil {
 		t.Errorf("another provider's job is refused: %v", err)
 	}
 }

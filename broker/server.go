@@ -44,6 +44,8 @@ type Server struct {
 	fatal   <-chan string
 	scratch string    // a folder to remove at the end; empty when there is a store
 	store   io.Closer // of the lock on the store; nil when there is none
+
+	clustered bool
 }
 
 // Start starts a server and returns when it can be connected to. It fails when
@@ -58,7 +60,7 @@ func Start(cfg Config, log *slog.Logger) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg}
+	s := &Server{cfg: cfg, clustered: opts.Cluster.Port != 0}
 	if opts.StoreDir == "" {
 		// JetStream wants a folder even if every stream is kept in memory.
 		s.scratch, err = os.MkdirTemp("", "allama-nats-")
@@ -116,10 +118,13 @@ func (s *Server) Run(ctx context.Context) error {
 	return errors.Join(err, s.clean())
 }
 
-// shutdown is not a lame duck's: without a listener that returns at once and
-// leaves the server running, and with one it helps only clients that know
-// another server.
+// shutdown is a lame duck's only in a cluster: without a listener that returns
+// at once and leaves the server running, and with one it helps only clients that
+// know another server.
 func (s *Server) shutdown() {
+	if s.clustered {
+		s.nats.LameDuckShutdown()
+	}
 	s.nats.Shutdown()
 	s.nats.WaitForShutdown()
 }

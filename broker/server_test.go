@@ -124,7 +124,7 @@ func TestServerKeepsItsStoreOverARestart(t *testing.T) {
 	if err := Apply(t.Context(), js, topology); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := js.Publish(t.Context(), bus.SubjectJobs("openai"), []byte("job")); err != nil {
+	if _, err := js.Publish(t.Context(), bus.SubjectJobs(0, "openai"), []byte("job")); err != nil {
 		t.Fatal(err)
 	}
 	js.Conn().Close()
@@ -133,8 +133,8 @@ func TestServerKeepsItsStoreOverARestart(t *testing.T) {
 	s, _ = start(t, cfg)
 	js = connect(t, s)
 	changed, err := apply(t.Context(), js, topology)
-	if err != nil || !slices.Equal(changed, []string{bus.StreamThoughts}) { // which is in memory
-		t.Errorf("apply after the restart = %v, %v, want nothing to do but for the thoughts", changed, err)
+	if err != nil || !slices.Equal(changed, []string{bus.StreamThoughts, bus.BucketIdempotency}) { // which are in memory
+		t.Errorf("apply after the restart = %v, %v, want nothing to do but for what is in memory", changed, err)
 	}
 	c, err := js.Consumer(t.Context(), bus.StreamJobs, bus.Consumer("openai"))
 	if err != nil {

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"cmp"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -10,7 +11,7 @@ import (
 )
 
 // A Topology is what a server must have before calls can travel over it. All
-// of it together needs less than 576 MiB of a server's store; 64 MiB of that
+// of it together needs less than 640 MiB of a server's store; 128 MiB of that
 // are always memory.
 type Topology struct {
 	Providers []Provider
@@ -21,7 +22,18 @@ type Topology struct {
 
 	// Memory keeps everything in memory.
 	Memory bool
+
+	// Shards is how many streams the jobs are divided among, from 1 to
+	// [bus.MaxShards]; default 1. Where there are several, each is kept by one
+	// server of a cluster alone, that with the tag shard:<number>.
+	Shards int
+
+	// Replicas is how many servers keep everything but the jobs. Zero leaves it
+	// as it is, which at first is 1.
+	Replicas int
 }
+
+func (t Topology) shards() int { return max(1, t.Shards) }
 
 // A Provider has its own consumer of the jobs.
 type Provider struct {
@@ -45,14 +57,16 @@ const (
 	ackWait = 6 * time.Second
 )
 
-// streams is the table of streams. What is not set here is left as it is on
-// the server.
-func (t Topology) streams() []jetstream.StreamConfig {
-	files := storage(t.Memory)
-	return []jetstream.StreamConfig{{
-		Name:        bus.StreamJobs,
+// jobs is one shard of the queue.
+func (t Topology) jobs(shard int) jetstream.StreamConfig {
+	var placement *jetstream.Placement
+	if t.shards() > 1 {
+		placement = &jetstream.Placement{Tags: []string{shardTag(shard)}}
+	}
+	return jetstream.StreamConfig{
+		Name:        bus.StreamOfJobs(shard),
 		Description: "calls that wait for a worker or are being served",
-		Subjects:    []string{bus.SubjectJobs("") + "*"},
+		Subjects:    []string{bus.SubjectJobs(shard, "") + "*"},
 		Retention:   jetstream.WorkQueuePolicy,
 		Storage:     storage(t.Memory || t.MemoryJobs),
 		MaxMsgs:     100_000,
@@ -60,11 +74,19 @@ func (t Topology) streams() []jetstream.StreamConfig {
 		MaxAge:      time.Hour,
 		Discard:     jetstream.DiscardNew,
 		Duplicates:  2 * time.Minute,
+		Placement:   placement,
 
 		// Per provider, so that a full queue leaves room for the others'.
 		MaxMsgsPerSubject:    10_000,
 		DiscardNewPerSubject: true,
-	}, {
+	}
+}
+
+// streams is the table of the other streams. What is not set here is left as it
+// is on the server.
+func (t Topology) streams() []jetstream.StreamConfig {
+	files := storage(t.Memory)
+	return []jetstream.StreamConfig{{
 		Name:        bus.StreamUsage,
 		Description: "one event per attempt at a call",
 		Subjects:    []string{bus.SubjectUsage("") + "*"},
@@ -72,6 +94,7 @@ func (t Topology) streams() []jetstream.StreamConfig {
 		MaxMsgs:     unlimited,
 		MaxBytes:    128 * mib,
 		MaxAge:      7 * day,
+		Replicas:    t.Replicas,
 		Duplicates:  2 * time.Minute,
 	}, {
 		Name:        bus.StreamDLQ,
@@ -81,6 +104,7 @@ func (t Topology) streams() []jetstream.StreamConfig {
 		MaxMsgs:     10_000,
 		MaxBytes:    64 * mib,
 		MaxAge:      30 * day,
+		Replicas:    t.Replicas,
 		Duplicates:  2 * time.Minute,
 	}, {
 		Name:        bus.StreamThoughts,
@@ -90,6 +114,7 @@ func (t Topology) streams() []jetstream.StreamConfig {
 		MaxMsgs:     unlimited,
 		MaxBytes:    64 * mib,
 		MaxAge:      2 * time.Hour,
+		Replicas:    t.Replicas,
 		Duplicates:  2 * time.Minute,
 		AllowDirect: true,
 
@@ -104,6 +129,7 @@ func (t Topology) buckets() []jetstream.KeyValueConfig {
 		Description:  "the catalog of models",
 		Storage:      storage(t.Memory),
 		History:      1,
+		Replicas:     t.Replicas,
 		MaxBytes:     32 * mib,
 		MaxValueSize: 1 * mib,
 	}, {
@@ -111,24 +137,44 @@ func (t Topology) buckets() []jetstream.KeyValueConfig {
 		Description:  "the configuration",
 		Storage:      storage(t.Memory),
 		History:      1,
+		Replicas:     t.Replicas,
 		MaxBytes:     4 * mib,
 		MaxValueSize: 1 * mib,
+	}, {
+		Bucket:         bus.BucketIdempotency,
+		Description:    "calls with an idempotency key, and what they came to",
+		Storage:        jetstream.MemoryStorage, // answers are not to be found on a disk
+		History:        1,
+		Replicas:       t.Replicas,
+		MaxBytes:       64 * mib,
+		MaxValueSize:   1 * mib,
+		TTL:            25 * time.Hour, // each has a shorter one of its own
+		LimitMarkerTTL: 10 * time.Second,
 	}}
 }
 
-// consumer is what the workers of p share. MaxDeliver is unlimited because a
-// job that has used it up would stay in the queue for ever, where nobody sees
-// it: the worker that gets a job too often gives it up instead.
-func (p Provider) consumer() jetstream.ConsumerConfig {
+// consumer is what the workers of p share, in one of so many shards. MaxDeliver
+// is unlimited because a job that has used it up would stay in the queue for
+// ever, where nobody sees it: the worker that gets a job too often gives it up
+// instead.
+func (p Provider) consumer(shard, shards int) jetstream.ConsumerConfig {
+	var metadata map[string]string
+	if shards > 1 {
+		metadata = map[string]string{bus.MetadataShards: strconv.Itoa(shards)}
+	}
 	return jetstream.ConsumerConfig{
 		Durable:       bus.Consumer(p.Name),
-		FilterSubject: bus.SubjectJobs(p.Name),
+		FilterSubject: bus.SubjectJobs(shard, p.Name),
 		AckPolicy:     jetstream.AckExplicitPolicy,
 		AckWait:       ackWait,
 		MaxDeliver:    unlimited,
 		MaxAckPending: cmp.Or(p.MaxConcurrency, maxConcurrency),
+		Metadata:      metadata,
 	}
 }
+
+// shardTag is the tag of the server that keeps a shard.
+func shardTag(shard int) string { return "shard:" + strconv.Itoa(shard) }
 
 func storage(memory bool) jetstream.StorageType {
 	if memory {

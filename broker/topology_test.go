@@ -25,7 +25,7 @@ func mustApply(t *testing.T, js jetstream.JetStream, topology Topology) (changed
 
 func TestApplyWritesOnlyWhatDiffers(t *testing.T) {
 	js := memory(t)
-	all := []string{"JOBS", "USAGE", "DLQ", "THOUGHTS", "catalog", "config", "JOBS/openai", "JOBS/gpu.1"}
+	all := []string{"JOBS", "USAGE", "DLQ", "THOUGHTS", "catalog", "config", "idempotency", "JOBS/openai", "JOBS/gpu.1"}
 	if got := mustApply(t, js, twoProviders); !slices.Equal(got, all) {
 		t.Errorf("first time: changed %v, want %v", got, all)
 	}
@@ -97,7 +97,7 @@ func TestApplyChoosesTheStorage(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			js := memory(t)
 			mustApply(t, js, tt.topology)
-			for name, want := range map[string]jetstream.StorageType{"JOBS": tt.jobs, "USAGE": tt.rest, "DLQ": tt.rest, "THOUGHTS": mem, "KV_catalog": tt.rest, "KV_config": tt.rest} {
+			for name, want := range map[string]jetstream.StorageType{"JOBS": tt.jobs, "USAGE": tt.rest, "DLQ": tt.rest, "THOUGHTS": mem, "KV_catalog": tt.rest, "KV_config": tt.rest, "KV_idempotency": mem} {
 				s, err := js.Stream(t.Context(), name)
 				if err != nil {
 					t.Fatal(err)
@@ -122,10 +122,10 @@ func TestJobsRefusesRatherThanForgets(t *testing.T) {
 	}
 	got := s.CachedInfo().Config
 	if got.Retention != jetstream.WorkQueuePolicy || got.Discard != jetstream.DiscardNew || got.MaxMsgs != 100_000 || got.MaxMsgsPerSubject != 10_000 ||
-		got.MaxBytes != 256<<20 || got.MaxAge != time.Hour || got.Duplicates != 2*time.Minute || !slices.Equal(got.Subjects, []string{"allama.jobs.*"}) {
+		got.MaxBytes != 256<<20 || got.MaxAge != time.Hour || got.Duplicates != 2*time.Minute || !slices.Equal(got.Subjects, []string{"allama.jobs.0.*"}) {
 		t.Errorf("JOBS = %+v", got)
 	}
-	if _, err := js.Publish(t.Context(), bus.SubjectJobs("gpu.1"), nil); err != nil {
+	if _, err := js.Publish(t.Context(), bus.SubjectJobs(0, "gpu.1"), nil); err != nil {
 		t.Errorf("publish a job: %v", err)
 	}
 	if _, err := js.Publish(t.Context(), "allama.jobs.two.tokens", nil); !errors.Is(err, jetstream.ErrNoStreamResponse) {
@@ -163,7 +163,7 @@ func TestConsumerHoldsTheCap(t *testing.T) {
 	}
 	mustApply(t, js, caps(2))
 	for i := range 6 {
-		if _, err := js.Publish(t.Context(), bus.SubjectJobs("gpu"), fmt.Append(nil, i)); err != nil {
+		if _, err := js.Publish(t.Context(), bus.SubjectJobs(0, "gpu"), fmt.Append(nil, i)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -198,20 +198,20 @@ func TestConsumerOfAnUncappedProvider(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := c.CachedInfo().Config
-	if got.MaxAckPending != 20_000 || got.AckWait != 6*time.Second || got.MaxDeliver != -1 || got.FilterSubject != "allama.jobs.openai" {
+	if got.MaxAckPending != 20_000 || got.AckWait != 6*time.Second || got.MaxDeliver != -1 || got.FilterSubject != "allama.jobs.0.openai" {
 		t.Errorf("consumer = %+v", got)
 	}
 }
 
 func TestTopologyFitsItsServer(t *testing.T) {
 	var sum int64
-	for _, s := range (Topology{}).streams() {
+	for _, s := range append((Topology{}).streams(), (Topology{}).jobs(0)) {
 		sum += s.MaxBytes
 	}
 	for _, b := range (Topology{}).buckets() {
 		sum += b.MaxBytes
 	}
-	if sum <= 0 || sum > 576<<20 || sum > maxMemory || sum > maxStore {
-		t.Errorf("the topology needs %d MiB, want at most 576", sum>>20)
+	if sum <= 0 || sum > 640<<20 || sum > maxMemory || sum > maxStore {
+		t.Errorf("the topology needs %d MiB, want at most 640", sum>>20)
 	}
 }
