@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/offbeat-studio/allama/shared/llm"
+	"github.com/offbeat-studio/allama/shared/pace"
 	"github.com/offbeat-studio/allama/shared/rawjson"
 )
 
@@ -55,6 +56,9 @@ func interrupted(err error) *llm.Error {
 // unreachable is the error for a request that got no answer.
 func unreachable(err error) *llm.Error {
 	e := &llm.Error{Code: llm.CodeUnreachable, Message: "the upstream could not be reached", Err: err}
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		e.Unsent = op.Op == "dial"
+	}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
 		e.Code, e.Message = llm.CodeTimeout, "connecting to the upstream took too long"
 		return e
@@ -65,7 +69,9 @@ func unreachable(err error) *llm.Error {
 	case is[*net.DNSError](err):
 		e.Message = "the upstream's host name cannot be resolved"
 	case is[*tls.CertificateVerificationError](err):
-		e.Message = "the upstream's certificate cannot be trusted"
+		e.Message, e.Firm, e.Unsent = "the upstream's certificate cannot be trusted", true, true
+	case errors.Is(err, errGuarded):
+		e.Message = errGuarded.Error() + ", which the upstream of a provider defined at run time cannot have"
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.ErrUnexpectedEOF):
 		e.Message = "the upstream closed the connection without an answer"
 	}
@@ -82,7 +88,7 @@ func is[E error](err error) bool {
 func (x *exchange) refusal(native bool) error {
 	status := x.response.StatusCode
 	if status < http.StatusBadRequest {
-		return &llm.Error{Code: llm.CodeUpstream, Message: "the upstream redirects, which is not followed",
+		return &llm.Error{Code: llm.CodeUpstream, Firm: true, Message: "the upstream redirects, which is not followed",
 			Err: fmt.Errorf("status %d", status)}
 	}
 	body := x.errorBody()
@@ -90,9 +96,10 @@ func (x *exchange) refusal(native bool) error {
 		return cause
 	}
 	e := x.dialect.Error(status, body)
-	e.RetryAfter = cmp.Or(retryAfter(x.response.Header, time.Now()), e.RetryAfter)
+	reading := pace.Read(x.response.Header, time.Now())
+	e.RetryAfter = cmp.Or(reading.RetryAfter, e.RetryAfter)
 	if e.Code == llm.CodeRateLimited && e.RetryAfter == 0 {
-		e.RetryAfter = untilReset(x.response.Header, time.Now())
+		e.RetryAfter = reading.UntilReset(time.Now())
 	}
 	if native && x.client.showable(e, status, body) {
 		e.Status, e.Body = status, body

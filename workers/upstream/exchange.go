@@ -44,13 +44,51 @@ func newExchange(ctx context.Context, c *Client, wait func(time.Duration) error)
 	return x
 }
 
+// send makes the call with a credential, and sees what the answer says of that.
+func (x *exchange) send(req *http.Request, call *Call, native bool) error {
+	hints := HintsOf(x.caller)
+	u, err := x.client.keys.choose(cmp.Or(call.Affinity, hints.Affinity), call.tokens(), time.Now())
+	if err != nil {
+		return err
+	}
+	hints.sent()
+	return x.sendWith(u, req, native)
+}
+
+func (x *exchange) sendWith(u *use, req *http.Request, native bool) error {
+	u.authorize(req.Header)
+	if err := x.roundTrip(req); err != nil {
+		u.lost()
+		return err
+	}
+	status, header := x.response.StatusCode, x.response.Header
+	if status < http.StatusMultipleChoices {
+		u.heard(header, time.Now())
+		return nil
+	}
+	err := x.refusal(native)
+	e, ok := err.(*llm.Error)
+	if !ok {
+		u.lost()
+		return err
+	}
+	return u.refused(e, status, header, time.Now())
+}
+
 // roundTrip sends the request and waits for the head of the answer.
 func (x *exchange) roundTrip(req *http.Request) error {
 	if err := x.wait(x.silence); err != nil {
 		return err
 	}
 	x.watchdog = time.AfterFunc(x.silence, func() { x.cancel(errSilent) })
+	u, uploads := req.Body.(*upload)
+	if uploads {
+		u.watch(x.watchdog, x.silence)
+	}
 	response, err := x.client.http.Do(req)
+	if uploads {
+		u.watch(nil, 0)
+	}
 	x.watchdog.Stop()
 	if err == nil {
 		x.response = response

@@ -3,11 +3,14 @@ package upstream
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/offbeat-studio/allama/shared/llm"
 )
 
 const listTimeout = 30 * time.Second
@@ -50,14 +53,22 @@ func fetch[T any](ctx context.Context, c *Client, path string, req *http.Request
 func (c *Client) body(ctx context.Context, req *http.Request) ([]byte, error) {
 	ctx, stop := context.WithTimeoutCause(ctx, listTimeout, silent(listTimeout))
 	defer stop()
+	for tries := 1; ; tries++ {
+		body, err := c.ask(ctx, req)
+		e, ok := errors.AsType[*llm.Error](err)
+		if !ok || !e.Again || req.Body != nil || tries >= len(c.keys.keys) {
+			return body, err
+		}
+	}
+}
+
+// ask is body with one of the credentials: any good one will do.
+func (c *Client) ask(ctx context.Context, req *http.Request) ([]byte, error) {
 	x := newExchange(ctx, c, func(time.Duration) error { return nil })
 	defer x.close()
 	x.silence = listTimeout
-	if err := x.roundTrip(req.WithContext(x.ctx)); err != nil {
+	if err := x.send(req.Clone(x.ctx), &Call{}, false); err != nil {
 		return nil, err
-	}
-	if x.response.StatusCode >= http.StatusMultipleChoices {
-		return nil, x.refusal(false)
 	}
 	if err := x.accept(false); err != nil {
 		return nil, err

@@ -13,6 +13,8 @@ import (
 const (
 	redacted = "[redacted]"
 
+	refusedCredentials = "the upstream refused the provider's credentials"
+
 	// guessable is the length of a key, in bytes, below which words may have it
 	// in them by chance.
 	guessable = 8
@@ -23,7 +25,7 @@ const (
 func (c *Client) redact(e *llm.Error) *llm.Error {
 	clean := *e
 	if clean.Code == llm.CodeUpstreamAuth {
-		clean.Message = "the upstream refused the provider's credentials"
+		clean.Message = refusedCredentials
 		clean.Err = cmp.Or(e.Err, errors.New(e.Message))
 	}
 	clean.Message, clean.Param = c.hide(clean.Message), c.hide(clean.Param)
@@ -35,23 +37,27 @@ func (c *Client) redact(e *llm.Error) *llm.Error {
 	return &clean
 }
 
-// hide returns the text without the provider's key. A short key, such as local
+// hide returns the text without the provider's keys. A short key, such as local
 // servers are given for form's sake, is hidden where it is a word of its own.
 func (c *Client) hide(text string) string {
-	switch {
-	case c.key == "":
-		return text
-	case len(c.key) >= guessable:
-		return strings.ReplaceAll(text, c.key, redacted)
+	for _, key := range c.keys.secrets {
+		text = hide(text, key)
+	}
+	return text
+}
+
+func hide(text, key string) string {
+	if len(key) >= guessable {
+		return strings.ReplaceAll(text, key, redacted)
 	}
 	var out strings.Builder
 	done := 0
 	for from := 0; ; {
-		i := strings.Index(text[from:], c.key)
+		i := strings.Index(text[from:], key)
 		if i < 0 {
 			return out.String() + text[done:]
 		}
-		start, end := from+i, from+i+len(c.key)
+		start, end := from+i, from+i+len(key)
 		if from = start + 1; inWord(text, start, end) {
 			continue
 		}

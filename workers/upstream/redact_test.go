@@ -13,7 +13,7 @@ import (
 )
 
 func TestRedactHidesTheKeyEverywhere(t *testing.T) {
-	c := New(Options{Base: &url.URL{}, Dialect: openai.Client{}, Key: "sk-secret"})
+	c := New(Options{Base: &url.URL{}, Dialect: openai.Client{}, Keys: []logging.Secret{"sk-secret"}})
 	e := c.redact(&llm.Error{
 		Code: llm.CodeInvalid, Message: "a sk-secret b sk-secret", Param: "sk-secret", Err: errors.New("c sk-secret"),
 	})
@@ -34,7 +34,7 @@ func TestAShortKeyIsHiddenOnlyAsAWord(t *testing.T) {
 		{"sk-12345", "xsk-12345x sk-12345", "x[redacted]x [redacted]"},
 		{"", "k", "k"},
 	} {
-		c := New(Options{Base: &url.URL{}, Dialect: openai.Client{}, Key: logging.Secret(tt.key)})
+		c := New(Options{Base: &url.URL{}, Dialect: openai.Client{}, Keys: []logging.Secret{logging.Secret(tt.key)}})
 		if e := c.redact(&llm.Error{Message: tt.text, Param: tt.text, Err: errors.New(tt.text)}); e.Message != tt.want || e.Param != tt.want || e.Err.Error() != tt.want {
 			t.Errorf("%q in %q: got %q, %q, %v want %q", tt.key, tt.text, e.Message, e.Param, e.Err, tt.want)
 		}

@@ -66,9 +66,13 @@ func (t Timeouts) first(stream bool) time.Duration {
 }
 
 // newTransport returns a pool for many connections to one host. How many are
-// open at once is bounded by the calls that a worker takes.
-func newTransport() *http.Transport {
+// open at once is bounded by the calls that a worker takes. A guarded one keeps
+// to [CheckAddress].
+func newTransport(guarded bool) *http.Transport {
 	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}
+	if guarded {
+		dialer.Control = guardDial
+	}
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            dialer.DialContext,

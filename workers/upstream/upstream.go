@@ -10,6 +10,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -25,11 +26,25 @@ import (
 // Config is what an operator says about an upstream. The zero value is the
 // kind's own address, without a key.
 type Config struct {
-	Host    string         // the API's address, in the forms that the kind takes; empty: the kind's default
-	APIKey  logging.Secret // empty: none is sent
-	Timeout time.Duration  // longest silence of the upstream, before and inside an answer; zero: the kind's default
-	Vendor  string         // a well-known one of the kind's, whose ways are then gone by; empty: the host tells
-	Beta    *bool          // whether clients' headers that ask for beta features are sent on; nil: to the vendor's own address
+	Host    string           // the API's address, in the forms that the kind takes; empty: the kind's default
+	APIKey  logging.Secret   // empty: none is sent
+	APIKeys []logging.Secret // further ones, which are used by turns
+	Timeout time.Duration    // longest silence of the upstream, before and inside an answer; zero: the kind's default
+	Vendor  string           // a well-known one of the kind's, whose ways are then gone by; empty: the host tells
+	Guarded bool             // the host is not called where [CheckAddress] forbids that
+	Beta    *bool            // whether clients' headers that ask for beta features are sent on; nil: to the vendor's own address
+	Pool    Pool             // of the kinds whose providers can have several hosts
+}
+
+// Keys are all keys, each once.
+func (c Config) Keys() []logging.Secret {
+	var keys []logging.Secret
+	for _, k := range append([]logging.Secret{c.APIKey}, c.APIKeys...) {
+		if k != "" && !slices.Contains(keys, k) {
+			keys = append(keys, k)
+		}
+	}
+	return keys
 }
 
 // Options describe an API, as its kind knows it.
@@ -42,8 +57,12 @@ type Options struct {
 	Query    url.Values       // of every request
 	Lines    bool             // streams are lines of JSON, not server-sent events
 	Passes   []string         // headers of clients, in canonical form, that are sent on with calls that are sent as they are
-	Key      logging.Secret   // hidden wherever the upstream repeats it
+	Keys     []logging.Secret // used by turns, and hidden wherever the upstream repeats them
+	Guarded  bool             // no address is called that [CheckAddress] forbids
 	Timeouts Timeouts
+
+	// Authorize puts a key into the header of a request.
+	Authorize func(h http.Header, key string)
 }
 
 // A Client calls one API. It is safe for concurrent use.
@@ -56,7 +75,7 @@ type Client struct {
 	header   http.Header
 	lines    bool
 	passes   []string
-	key      string
+	keys     *keyring
 	timeouts Timeouts
 	http     *http.Client
 }
@@ -72,10 +91,11 @@ func New(o Options) *Client {
 	header.Set("Accept-Encoding", "identity") // a compressor may hold back what is to be streamed
 	header.Set("User-Agent", "allama")
 	return &Client{
-		base: o.Base, dialect: o.Dialect, also: o.Also, native: o.Native, query: o.Query, header: header, lines: o.Lines, passes: o.Passes, key: o.Key.Reveal(),
+		base: o.Base, dialect: o.Dialect, also: o.Also, native: o.Native, query: o.Query, header: header, lines: o.Lines, passes: o.Passes,
+		keys:     newKeyring(o.Keys, o.Authorize),
 		timeouts: o.Timeouts.withDefaults(),
 		http: &http.Client{
-			Transport: newTransport(),
+			Transport: newTransport(o.Guarded),
 			// A redirect would carry the key and the conversation elsewhere.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
@@ -88,10 +108,15 @@ type Call struct {
 	Operation string // the path behind the API's base
 	Method    string // of HTTP; empty: POST
 	Body      []byte
+	Upload    *io.SectionReader // in place of Body, read while it is sent; nil: there is none
 	Header    map[string]string // of the client; most upstreams get nothing of it
 	Stream    bool              // whether a streamed answer is expected
 	Media     bool              // the answer may be of any type, streamed or not, or of none
 	Strict    bool              // whether the call is rather refused than sent with less in it
+
+	// Affinity is equal for calls that had better be made with one credential,
+	// or at one host; empty: it does not matter.
+	Affinity string
 
 	// Patience is the longest silence of the upstream, where that is longer
 	// than the usual one.
@@ -196,13 +221,12 @@ func (c *Client) open(ctx context.Context, call *Call, native bool) (*exchange, 
 		accept = x.acceptMedia
 	}
 	setBody(req, call.Body)
-	if err := x.roundTrip(req); err != nil {
+	if call.Upload != nil {
+		setUpload(req, call.Upload)
+	}
+	if err := x.send(req, call, native); err != nil {
 		x.close()
 		return nil, err
-	}
-	if x.response.StatusCode >= http.StatusMultipleChoices {
-		defer x.close()
-		return nil, x.refusal(native)
 	}
 	if err := accept(); err != nil {
 		x.close()
