@@ -4,8 +4,8 @@ package ollama
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"net/url"
@@ -13,8 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/offbeat-studio/allama/shared/catalog"
-	"github.com/offbeat-studio/allama/shared/dialect/ollama"
+	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/workers/upstream"
 )
 
@@ -27,26 +26,157 @@ const (
 // first, and itself gives up after five minutes.
 const loadTimeout = 5*time.Minute + 10*time.Second
 
-// A Provider is one Ollama. It is safe for concurrent use.
+const (
+	defaultParallel = 4                // calls at once of a host
+	defaultPatience = 30 * time.Second // of a call whose model is not loaded
+	lookahead       = 16               // calls for each that can run
+)
+
+// A Provider is one Ollama, or several that share the calls of one name. It is
+// safe for concurrent use.
+//
+// A call goes to a host that has its model, best of all loaded, and waits for
+// its turn where hosts have to change models for it; see [schedule]. What is
+// done to models goes to those hosts that have them, see [Provider.Forward].
 type Provider struct {
-	*upstream.Client
-	memory memory
+	*upstream.Client // of the first host; what it answers itself is the same for all
+	pool             *pool
+	copies           []*copies // of models, by host
 }
 
-// New returns a provider. The host is what Ollama takes as OLLAMA_HOST.
+// New returns a provider. The host is what Ollama takes as OLLAMA_HOST, or
+// several of that with commas between.
 func New(c upstream.Config) (*Provider, error) {
-	base, err := parseHost(cmp.Or(strings.TrimSpace(c.Host), defaultHost))
-	if err != nil {
-		return nil, fmt.Errorf("host: %w", err)
+	p := &Provider{pool: &pool{}}
+	p.pool.look.ctx, p.pool.look.stop = context.WithCancel(context.Background())
+	var hosts []*host
+	for text := range strings.SplitSeq(c.Host, ",") {
+		base, err := parseHost(cmp.Or(strings.TrimSpace(text), defaultHost))
+		if err != nil {
+			return nil, fmt.Errorf("host: %w", err)
+		}
+		if slices.ContainsFunc(hosts, func(h *host) bool { return h.name == base.Host+base.Path }) {
+			return nil, fmt.Errorf("host: %w", fmt.Errorf("%s is there twice", base.Host))
+		}
+		hosts = append(hosts, &host{name: base.Host + base.Path, remote: isCloud(base)})
+		client := newClient(base, c)
+		p.pool.clients = append(p.pool.clients, client)
+		p.copies = append(p.copies, &copies{client: client, host: base.Host})
 	}
-	header := http.Header{}
-	if key := c.APIKey.Reveal(); key != "" {
-		header.Set("Authorization", "Bearer "+key)
+	for _, h := range hosts {
+		h.parallel = parallel(c.Pool, h, len(hosts))
 	}
-	return &Provider{Client: upstream.New(upstream.Options{
-		Base: base, Dialect: ollama.Client{}, Lines: true, Header: header, Key: c.APIKey,
+	p.pool.schedule = newSchedule(limits{
+		perModel: c.Pool.PerModel, loaded: c.Pool.MaxLoaded, patience: cmp.Or(c.Pool.SwitchAfter, defaultPatience),
+	}, hosts)
+	p.Client = p.pool.clients[0]
+	return p, nil
+}
+
+func newClient(base *url.URL, c upstream.Config) *upstream.Client {
+	return upstream.New(upstream.Options{
+		Base: base, Dialect: speaker{tokens: c.Pool.Context, fixed: c.Pool.Fixed}, Lines: true, Guarded: c.Guarded,
+		Keys: c.Keys(), Authorize: func(h http.Header, key string) { h.Set("Authorization", "Bearer "+key) },
 		Timeouts: upstream.Timeouts{FirstStream: loadTimeout}.Silence(c.Timeout),
-	})}, nil
+	})
+}
+
+// isCloud says whether a host is Ollama's own service, which loads no model for
+// anybody.
+func isCloud(base *url.URL) bool {
+	name := base.Hostname()
+	return name == "ollama.com" || strings.HasSuffix(name, ".ollama.com")
+}
+
+// parallel is how many calls a host gets at once: what was said, or its share of
+// those that there may be at all.
+func parallel(p upstream.Pool, h *host, hosts int) int {
+	switch {
+	case p.Parallel > 0:
+		return p.Parallel
+	case h.remote:
+		return 0
+	default:
+		return max(defaultParallel, (p.Concurrency+hosts-1)/hosts)
+	}
+}
+
+// Capacity is how many calls the provider can make use of at once: those that
+// run, and so many more that models need not take turns all the time; 0: any
+// number.
+func (p *Provider) Capacity() (calls int) {
+	for _, h := range p.pool.schedule.hosts {
+		if h.parallel == 0 {
+			return 0
+		}
+		calls += max(h.parallel, 1) * lookahead
+	}
+	return calls
+}
+
+// BaseURL is where the hosts are, with commas between, without any credentials.
+func (p *Provider) BaseURL() string {
+	urls := make([]string, len(p.pool.clients))
+	for i, c := range p.pool.clients {
+		urls[i] = c.BaseURL()
+	}
+	return strings.Join(urls, ",")
+}
+
+// Close closes the connections that are not in use.
+func (p *Provider) Close() {
+	p.pool.look.stop()
+	p.pool.look.runs.Wait()
+	for _, c := range p.pool.clients {
+		c.Close()
+	}
+}
+
+// Attend is that of [upstream.Client]. One host alone does not pause all calls.
+func (p *Provider) Attend(h upstream.Hooks) {
+	if len(p.pool.clients) > 1 {
+		h.Pause = nil
+	}
+	for _, c := range p.pool.clients {
+		c.Attend(h)
+	}
+}
+
+// Room is that of [upstream.Client], of all hosts together.
+func (p *Provider) Room(share int) (calls int, wait time.Duration) {
+	for i, c := range p.pool.clients {
+		n, after := c.Room(share)
+		calls = min(calls+n, math.MaxInt32)
+		if i == 0 || after < wait {
+			wait = after
+		}
+	}
+	return calls, wait
+}
+
+// Answer is that of [upstream.Client], at a host of the pool.
+func (p *Provider) Answer(ctx context.Context, r *llm.Request, wait func(time.Duration) error) (llm.Stream, []llm.Warning, error) {
+	l, err := p.pool.take(ctx, r.Model, upstream.HintsOf(ctx).Affinity, wait)
+	if err != nil {
+		return nil, nil, err
+	}
+	events, warnings, err := l.client.Answer(ctx, r, wait)
+	if err = l.answered(ctx, err); err != nil {
+		l.release()
+		return nil, nil, err
+	}
+	return l.events(events), warnings, nil
+}
+
+// Embed is that of [upstream.Client], at a host of the pool.
+func (p *Provider) Embed(ctx context.Context, r *llm.EmbedRequest, wait func(time.Duration) error) (*llm.Embeddings, []llm.Warning, error) {
+	l, err := p.pool.take(ctx, r.Model, upstream.HintsOf(ctx).Affinity, wait)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer l.release()
+	e, warnings, err := l.client.Embed(ctx, r, wait)
+	return e, warnings, l.answered(ctx, err)
 }
 
 // parseHost reads OLLAMA_HOST: without a scheme the port is Ollama's own, with
@@ -65,76 +195,4 @@ func parseHost(text string) (*url.URL, error) {
 	}
 	base.Path = strings.TrimSuffix(strings.TrimSuffix(base.Path, "/v1"), "/api") + "/api"
 	return base, nil
-}
-
-// Models lists the models of GET /api/tags, and asks for what older versions
-// leave out of it.
-func (p *Provider) Models(ctx context.Context) ([]catalog.Model, error) {
-	type tags struct {
-		Models []json.RawMessage `json:"models"`
-	}
-	list, err := upstream.Get[tags](ctx, p.Client, "tags", nil)
-	if err != nil {
-		return nil, fmt.Errorf("list models: %w", err)
-	}
-	models := make([]catalog.Model, 0, len(list.Models))
-	for _, raw := range list.Models {
-		var t tag
-		_ = json.Unmarshal(raw, &t) // what is of another type than expected counts as not said
-		m := t.model()
-		m.Raw = raw
-		models = append(models, m)
-	}
-	p.complete(ctx, models)
-	for i := range models {
-		if m := &models[i]; m.Capabilities != nil && !slices.Contains(m.Capabilities, "thinking") {
-			m.Thinking = ollama.Unthinking()
-		}
-	}
-	return models, nil
-}
-
-// A tag is one model as Ollama lists it.
-type tag struct {
-	Name         string   `json:"name"`
-	Model        string   `json:"model"`
-	ModifiedAt   string   `json:"modified_at"`
-	Size         int64    `json:"size"`
-	Digest       string   `json:"digest"`
-	Details      details  `json:"details"`
-	Capabilities []string `json:"capabilities"` // not told by older versions
-}
-
-type details struct {
-	ParentModel       string   `json:"parent_model"`
-	Format            string   `json:"format"`
-	Family            string   `json:"family"`
-	Families          []string `json:"families"`
-	ParameterSize     string   `json:"parameter_size"`
-	QuantizationLevel string   `json:"quantization_level"`
-	ContextLength     int      `json:"context_length"`
-	EmbeddingLength   int      `json:"embedding_length"`
-}
-
-func (t tag) model() catalog.Model {
-	modified, _ := time.Parse(time.RFC3339Nano, t.ModifiedAt) // zero where it is no time
-	d := t.Details
-	return catalog.Model{
-		ID: cmp.Or(t.Model, t.Name), Kind: t.kind(), Capabilities: t.Capabilities,
-		ContextLength: max(d.ContextLength, 0), Modified: modified,
-		Details: catalog.Details{
-			Digest: t.Digest, Size: t.Size, Format: d.Format, Family: d.Family, Families: d.Families,
-			ParentModel: d.ParentModel, ParameterSize: d.ParameterSize,
-			Quantization: d.QuantizationLevel, EmbeddingLength: d.EmbeddingLength,
-		},
-	}
-}
-
-func (t tag) kind() string {
-	only := slices.Contains(t.Capabilities, "embedding") && !slices.Contains(t.Capabilities, "completion")
-	guess := t.Capabilities == nil && (strings.Contains(t.Details.Family, "bert") || strings.Contains(t.Name, "embed"))
-	if only || guess {
-		return "embedding"
-	}
-	return "chat"
 }

@@ -45,10 +45,10 @@ type memory struct {
 
 // complete asks for those models of which the list leaves something out, each
 // file once.
-func (p *Provider) complete(ctx context.Context, models []catalog.Model) {
+func (c *copies) complete(ctx context.Context, models []catalog.Model) {
 	ctx, cancel := context.WithTimeout(ctx, showTimeout)
 	defer cancel()
-	last := p.memory.swap(map[string]shown{})
+	last := c.memory.swap(map[string]shown{})
 	limit := make(chan struct{}, showing)
 	var asking sync.WaitGroup
 	for i := range models {
@@ -57,15 +57,15 @@ func (p *Provider) complete(ctx context.Context, models []catalog.Model) {
 			continue
 		}
 		if s, ok := last[m.Digest]; ok {
-			p.memory.keep(m.Digest, s)
+			c.memory.keep(m.Digest, s)
 			s.addTo(m)
 			continue
 		}
 		limit <- struct{}{}
 		asking.Go(func() {
 			defer func() { <-limit }()
-			if s, err := p.show(ctx, m.ID); err == nil { // a model without it is still one
-				p.memory.keep(m.Digest, s)
+			if s, err := c.show(ctx, m.ID); err == nil { // a model without it is still one
+				c.memory.keep(m.Digest, s)
 				s.addTo(m)
 			}
 		})
@@ -73,12 +73,12 @@ func (p *Provider) complete(ctx context.Context, models []catalog.Model) {
 	asking.Wait()
 }
 
-func (p *Provider) show(ctx context.Context, id string) (shown, error) {
+func (c *copies) show(ctx context.Context, id string) (shown, error) {
 	body, err := json.Marshal(map[string]string{"model": id})
 	if err != nil {
 		return shown{}, err
 	}
-	return upstream.Post[shown](ctx, p.Client, "show", body)
+	return upstream.Post[shown](ctx, c.client, "show", body)
 }
 
 // addTo fills in what m lacks.

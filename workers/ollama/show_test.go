@@ -94,7 +94,7 @@ func TestModelsAsksForWhatIsNotListedOncePerFile(t *testing.T) {
 	if got := o.asked[0]; got != `POST /api/show {"model":"a:latest"}` {
 		t.Errorf("asked %s", got)
 	}
-	if n := len(p.memory.shown); n != 2 {
+	if n := len(p.copies[0].memory.shown); n != 2 {
 		t.Errorf("%d files are remembered, want those of the last list", n)
 	}
 	for i := range 50 {
