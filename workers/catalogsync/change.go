@@ -9,6 +9,9 @@ import (
 	"github.com/offbeat-studio/allama/shared/roster"
 )
 
+// states are those that a provider can be set to.
+var states = map[roster.State]bool{roster.Open: true, roster.Paused: true, roster.Draining: true}
+
 // maxHost is how long an address may be.
 const maxHost = 2 << 10
 
@@ -17,8 +20,11 @@ func (s *Sync) change(r roster.Request) (roster.Roster, *roster.Answer) {
 	if refusal := s.allowed(r); refusal != nil {
 		return roster.Roster{}, refusal
 	}
-	if r.Action == roster.Remove {
+	switch r.Action {
+	case roster.Remove:
 		return s.roster.Without(r.Name), nil
+	case roster.Steer:
+		return s.roster.WithState(r.Name, r.State), nil
 	}
 	before := roster.Definition{Name: r.Name, Kind: r.Set.Kind}
 	if r.Action == roster.Change {
@@ -50,6 +56,10 @@ func (s *Sync) allowed(r roster.Request) *roster.Answer {
 	switch {
 	case !s.restored:
 		return new(refused(llm.CodeOverloaded, "which providers are defined is not known yet: the catalog's database cannot be read; try again later"))
+	case r.Action == roster.Steer && !states[r.State]:
+		return new(refused(llm.CodeInvalid, "state: there is none called so"))
+	case r.Action == roster.Steer && (configured || there):
+		return nil
 	case configured && r.Action == roster.Add:
 		return conflict("the name " + r.Name + " is taken by a provider of the environment")
 	case configured:
@@ -90,6 +100,9 @@ func patched(d roster.Definition, set roster.Patch) (_ roster.Definition, proble
 	if set.Strict != nil {
 		d.Strict = *set.Strict
 	}
+	if set.Beta != nil {
+		d.Beta = set.Beta
+	}
 	switch {
 	case strings.Contains(d.Host, "@"):
 		problem = "host: must have no user and no password in it"
@@ -119,11 +132,13 @@ func (s *Sync) usable(r roster.Request, after roster.Definition) string {
 }
 
 // originOf is what a key is good for: the scheme, the host and the port of an
-// address.
+// address, or of each of several with commas between.
 func originOf(baseURL string) string {
-	u, err := url.Parse(baseURL)
-	if err != nil {
-		return baseURL
+	origins := strings.Split(baseURL, ",")
+	for i, address := range origins {
+		if u, err := url.Parse(address); err == nil {
+			origins[i] = u.Scheme + "://" + cmp.Or(strings.ToLower(u.Host), address)
+		}
 	}
-	return u.Scheme + "://" + cmp.Or(strings.ToLower(u.Host), baseURL)
+	return strings.Join(origins, ",")
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/offbeat-studio/allama/shared/catalog"
+	"github.com/offbeat-studio/allama/shared/roster"
 )
 
 const (
@@ -31,6 +32,11 @@ func (s *Sync) publish(ctx context.Context) {
 	revision := max(s.revision+1, s.floor+1, uint64(now.UnixMilli()))
 	snap := s.snapshot(revision, now)
 	snap.Rules = s.rules.Load()
+	for i, p := range snap.Providers {
+		if state := s.roster.State(p.Name); state != roster.Open {
+			snap.Providers[i].State = string(state)
+		}
+	}
 	err := catalog.Publish(ctx, s.js, snap)
 	if err != nil {
 		level := slog.LevelWarn

@@ -2,18 +2,25 @@ package catalogsync
 
 import (
 	"slices"
+	"time"
 
 	"github.com/offbeat-studio/allama/workers/catalogsync/sqlite"
 )
 
 // forget drops a model that was deleted, without waiting for listings to miss
 // it. One that runs may have it still.
-func (s *state) forget(source int, id string) {
+//
+// That is to be seen even where no listing ever ends.
+func (s *state) forget(source int, id string, now time.Time) {
 	t := &s.turns[source]
 	if t.running {
 		t.gone = append(t.gone, id)
 	}
+	before := len(s.entries[source].Models)
 	s.entries[source].Models = without(s.entries[source].Models, id)
+	if len(s.entries[source].Models) < before {
+		s.commitAt = now
+	}
 }
 
 // forgetAgain drops what was deleted while the listing ran that has ended.

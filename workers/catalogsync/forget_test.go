@@ -35,7 +35,9 @@ func TestADeletedModelStaysForgottenWhenAnOlderListEnds(t *testing.T) {
 	s := state{turns: make([]turn, 1)}
 	s.entries = append(s.entries, merge(sqlite.Entry{Provider: catalog.Provider{Name: "a"}}, models("m1", "m2"), nil, at(1)))
 	s.turns[0].running = true
-	s.forget(0, "m1")
+	if s.forget(0, "m1", at(1)); !s.commitAt.Equal(at(1)) {
+		t.Errorf("it is published at %v, want at once, though the list may never end", s.commitAt)
+	}
 	s.entries[0] = merge(s.entries[0], models("m1", "m2"), nil, at(2))
 	s.forgetAgain(0)
 	s.entries[0] = merge(s.entries[0], models("m2"), nil, at(3))

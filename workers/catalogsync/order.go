@@ -119,6 +119,11 @@ func (s *Sync) show(name string) roster.Answer {
 			a.Providers = append(a.Providers, s.opened[d.Name].shown())
 		}
 	}
+	for i, p := range a.Providers {
+		if state := s.roster.State(p.Name); state != roster.Open {
+			a.Providers[i].State = state
+		}
+	}
 	if name == "" {
 		return a
 	}
@@ -138,7 +143,7 @@ func (o opened) shown() roster.Provider {
 	p := roster.Provider{
 		Name: o.Name, Kind: o.Kind, BaseURL: o.source.Provider.BaseURL, Source: roster.API,
 		Active: !o.Inactive, HasKey: len(o.Key) > 0,
-		MaxConcurrency: o.MaxConcurrency, Timeout: o.Timeout, Strict: o.Strict,
+		MaxConcurrency: o.MaxConcurrency, Timeout: o.Timeout, Strict: o.Strict, Beta: o.Beta,
 	}
 	if o.err != nil {
 		p.Error = o.err.Error()

@@ -41,7 +41,7 @@ func (s *state) ask(r request, now time.Time) {
 	for i := range s.turns {
 		if s.isFor(r, i) {
 			if r.Gone != "" && r.Provider != "" {
-				s.forget(i, r.Gone)
+				s.forget(i, r.Gone, now)
 			}
 			w.until[i] = s.turns[i].ask(now, r.MaxAge, s.pace.gap)
 		}

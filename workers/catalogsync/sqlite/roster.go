@@ -31,10 +31,18 @@ func saveRoster(ctx context.Context, tx *sql.Tx, r roster.Roster) error {
 	}
 	for _, d := range r.Definitions {
 		_, err := tx.ExecContext(ctx, `
-			INSERT INTO provider_definitions (name, kind, host, sealed_key, inactive, max_concurrency, timeout, strict)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-			d.Name, d.Kind, d.Host, []byte(d.Key), d.Inactive, d.MaxConcurrency, d.Timeout, d.Strict)
+			INSERT INTO provider_definitions (name, kind, host, sealed_key, inactive, max_concurrency, timeout, strict, beta)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			d.Name, d.Kind, d.Host, []byte(d.Key), d.Inactive, d.MaxConcurrency, d.Timeout, d.Strict, d.Beta)
 		if err != nil {
+			return err
+		}
+	}
+	if _, err := tx.ExecContext(ctx, `DELETE FROM provider_states`); err != nil {
+		return err
+	}
+	for name, state := range r.States {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO provider_states (name, state) VALUES (?, ?)`, name, string(state)); err != nil {
 			return err
 		}
 	}
@@ -56,6 +64,9 @@ func (s *Store) LoadRoster(ctx context.Context) (roster.Roster, error) {
 	if err == nil {
 		r.Definitions, err = s.loadDefinitions(ctx)
 	}
+	if err == nil {
+		r.States, err = s.loadStates(ctx)
+	}
 	if err != nil {
 		return roster.Roster{}, fmt.Errorf("load roster: %w", judge(err))
 	}
@@ -64,7 +75,7 @@ func (s *Store) LoadRoster(ctx context.Context) (roster.Roster, error) {
 
 func (s *Store) loadDefinitions(ctx context.Context) (list []roster.Definition, err error) {
 	rows, err := s.db.QueryContext(ctx, `
-		SELECT name, kind, host, sealed_key, inactive, max_concurrency, timeout, strict
+		SELECT name, kind, host, sealed_key, inactive, max_concurrency, timeout, strict, beta
 		FROM provider_definitions ORDER BY name`)
 	if err != nil {
 		return nil, err
@@ -72,11 +83,32 @@ func (s *Store) loadDefinitions(ctx context.Context) (list []roster.Definition, 
 	defer rows.Close()
 	for rows.Next() {
 		var d roster.Definition
-		err := rows.Scan(&d.Name, &d.Kind, &d.Host, (*[]byte)(&d.Key), &d.Inactive, &d.MaxConcurrency, &d.Timeout, &d.Strict)
+		err := rows.Scan(&d.Name, &d.Kind, &d.Host, (*[]byte)(&d.Key), &d.Inactive, &d.MaxConcurrency, &d.Timeout, &d.Strict, &d.Beta)
 		if err != nil {
 			return nil, unreadable(err)
 		}
 		list = append(list, d)
 	}
 	return list, rows.Err()
+}
+
+// loadStates returns nil where all providers are open.
+func (s *Store) loadStates(ctx context.Context) (states map[string]roster.State, err error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT name, state FROM provider_states`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		var state roster.State
+		if err := rows.Scan(&name, &state); err != nil {
+			return nil, unreadable(err)
+		}
+		if states == nil {
+			states = map[string]roster.State{}
+		}
+		states[name] = state
+	}
+	return states, rows.Err()
 }

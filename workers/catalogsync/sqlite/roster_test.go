@@ -18,10 +18,11 @@ func TestARosterComesBackAsItWas(t *testing.T) {
 	if got, err := s.LoadRoster(t.Context()); !reflect.DeepEqual(got, roster.Roster{}) || err != nil {
 		t.Errorf("a new file: got %+v, %v", got, err)
 	}
-	full := roster.Definition{Name: "b", Kind: "groq", Host: "h", Key: roster.Sealed{0, 1, 255}, Inactive: true, MaxConcurrency: 3, Timeout: time.Minute, Strict: true}
+	full := roster.Definition{Name: "b", Kind: "groq", Host: "h", Key: roster.Sealed{0, 1, 255}, Inactive: true, MaxConcurrency: 3, Timeout: time.Minute, Strict: true, Beta: new(false)}
 	for _, want := range []roster.Roster{
 		roster.Roster{}.With(full).With(roster.Definition{Name: "a", Kind: "ollama"}),
 		roster.Roster{Revision: 5}.With(full),
+		roster.Roster{Revision: 6}.With(full).WithState("b", roster.Paused).WithState("openai", roster.Draining),
 		{Revision: 7},
 	} {
 		if err := s.SaveRoster(t.Context(), want); err != nil {
