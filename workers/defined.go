@@ -24,7 +24,7 @@ func FromDefinition(d roster.Definition, s *roster.Sealer) (ProviderConfig, erro
 	key, err := s.Open(d.Name, d.Key)
 	return ProviderConfig{
 		Name: d.Name, Kind: d.Kind, Host: d.Host, APIKey: key,
-		MaxConcurrency: d.MaxConcurrency, Timeout: d.Timeout, Strict: d.Strict,
+		MaxConcurrency: d.MaxConcurrency, Timeout: d.Timeout, Strict: d.Strict, Beta: d.Beta, Guarded: true,
 	}, err
 }
 

@@ -3,11 +3,13 @@ package workers
 import (
 	"context"
 	"fmt"
-	"regexp"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/offbeat-studio/allama/shared/catalog"
 	"github.com/offbeat-studio/allama/shared/logging"
+	"github.com/offbeat-studio/allama/shared/roster"
 	"github.com/offbeat-studio/allama/workers/anthropic"
 	"github.com/offbeat-studio/allama/workers/demo"
 	"github.com/offbeat-studio/allama/workers/ollama"
@@ -17,15 +19,23 @@ import (
 
 // ProviderConfig says what one provider is.
 type ProviderConfig struct {
-	Name           string         // see [ValidName]
-	Kind           string         // one of [Kinds], or the name of one of the [Vendors]
-	Host           string         // the API's address; empty: that of the vendor or the kind
-	APIKey         logging.Secret // empty: none is sent
-	MaxConcurrency int            // calls at once, of one process; 0: 20,000
-	Timeout        time.Duration  // longest silence of the upstream; 0: the kind's default
-	Beta           *bool          // whether beta headers of clients are sent on; nil: to Anthropic itself only
-	Strict         bool           // calls are rather refused than sent with less in them, whatever the client says
+	Name           string           // see [ValidName]
+	Kind           string           // one of [Kinds], or the name of one of the [Vendors]
+	Host           string           // the API's address, of Ollama also several with commas between; empty: that of the vendor or the kind
+	APIKey         logging.Secret   // empty: none is sent
+	APIKeys        []logging.Secret // further ones, which are used by turns
+	MaxConcurrency int              // calls at once, of one process; 0: 20,000
+	RPM            int              // calls in a minute, over all workers; 0: no limit
+	TPM            int              // tokens in a minute, likewise
+	Timeout        time.Duration    // longest silence of the upstream; 0: the kind's default
+	Beta           *bool            // whether beta headers of clients are sent on; nil: to Anthropic itself only
+	Guarded        bool             // the address is a client's word: it is not called where [upstream.CheckAddress] forbids that
+	Pool           Pool             // how the hosts share calls, of the kinds that can have several
+	Strict         bool             // calls are rather refused than sent with less in them, whatever the client says
 }
+
+// A Pool is how the hosts of one provider share its calls.
+type Pool = upstream.Pool
 
 // A kind is a way to make providers.
 type kind struct {
@@ -58,10 +68,8 @@ func Dialect(kind string) string {
 	return k.dialect
 }
 
-var validName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
-
 // ValidName says whether a provider can have the name.
-func ValidName(name string) bool { return validName.MatchString(name) }
+func ValidName(name string) bool { return roster.ValidName(name) }
 
 // Open returns the provider that c describes. It makes no connection yet.
 func Open(c ProviderConfig) (Lister, error) {
@@ -72,11 +80,33 @@ func Open(c ProviderConfig) (Lister, error) {
 	if !ok {
 		return nil, fmt.Errorf("provider %s: unknown kind %q", c.Name, c.Kind)
 	}
-	p, err := k.open(upstream.Config{Host: c.Host, APIKey: c.APIKey, Timeout: c.Timeout, Vendor: vendor, Beta: c.Beta})
+	c.Pool.Concurrency = c.MaxConcurrency
+	p, err := k.open(upstream.Config{Host: c.Host, APIKey: c.APIKey, APIKeys: c.APIKeys, Timeout: c.Timeout, Vendor: vendor, Beta: c.Beta, Guarded: c.Guarded, Pool: c.Pool})
 	if err != nil {
 		return nil, fmt.Errorf("provider %s: %w", c.Name, err)
 	}
+	if err := c.guard(p); err != nil {
+		return nil, fmt.Errorf("provider %s: %w", c.Name, err)
+	}
 	return p, nil
+}
+
+// guard says early what whoever dials will say.
+func (c ProviderConfig) guard(p Lister) error {
+	r, ok := p.(remote)
+	if !ok || !c.Guarded {
+		return nil
+	}
+	for address := range strings.SplitSeq(r.BaseURL(), ",") { // of a pool there are several
+		base, err := url.Parse(address)
+		if err != nil {
+			return fmt.Errorf("the address: %w", err)
+		}
+		if err := upstream.CheckAddress(base.Hostname()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Source returns what the catalog knows of a provider before it was listed,

@@ -13,6 +13,8 @@ import (
 
 	"github.com/offbeat-studio/allama/shared/bus"
 	"github.com/offbeat-studio/allama/shared/logging"
+	"github.com/offbeat-studio/allama/shared/pace"
+	"github.com/offbeat-studio/allama/workers/upstream"
 )
 
 const defaultConcurrency = 20_000
@@ -20,26 +22,35 @@ const defaultConcurrency = 20_000
 // Config says what a [Worker] serves.
 type Config struct {
 	Providers []ProviderConfig
-	Local     *bus.Local    // set where the owners of calls run in the same process
-	Logger    *slog.Logger  // default: discard
-	Drain     time.Duration // how long running calls may go on at the end; default 30s
-	Defined   Defined
+
+	// Concurrency is how many calls of one provider this process performs at
+	// once; 0: as many as there may be over all.
+	Concurrency int
+
+	Local   *bus.Local    // set where the owners of calls run in the same process
+	Logger  *slog.Logger  // default: discard
+	Drain   time.Duration // how long running calls may go on at the end; default 30s
+	Defined Defined
+
+	window time.Duration // that RPM and TPM are counted over; default a minute
 }
 
 // A Worker performs the calls of several providers.
 type Worker struct {
 	nc      *nats.Conn
+	most    int // calls of one provider at once; 0: no limit
 	local   *bus.Local
 	drain   time.Duration
 	log     *slog.Logger
 	parts   []part
 	defined Defined
+	window  time.Duration
 }
 
 // New returns a worker; [Worker.Run] starts it. It fails when a provider's
 // configuration is of no use.
 func New(nc *nats.Conn, c Config) (*Worker, error) {
-	w := &Worker{nc: nc, local: c.Local, drain: c.Drain, log: cmp.Or(c.Logger, slog.New(slog.DiscardHandler)), defined: c.Defined}
+	w := &Worker{nc: nc, most: c.Concurrency, local: c.Local, drain: c.Drain, log: cmp.Or(c.Logger, slog.New(slog.DiscardHandler)), defined: c.Defined, window: c.window}
 	names := map[string]bool{}
 	for _, p := range c.Providers {
 		if names[p.Name] {
@@ -62,18 +73,23 @@ func (w *Worker) part(p ProviderConfig, until <-chan struct{}) (part, error) {
 	if err != nil {
 		return part{}, err
 	}
-	h := &handler{provider: provider, strict: p.Strict, log: w.log.With(slog.String(logging.KeyProvider, p.Name))}
+	pacer := newPacer(provider, pace.Rates{Calls: p.RPM, Tokens: p.TPM, Window: w.window})
+	h := &handler{provider: provider, strict: p.Strict, pacer: pacer, log: w.log.With(slog.String(logging.KeyProvider, p.Name))}
 	if s, ok := provider.(signer); ok {
 		if h.thoughts, err = newThoughts(w.nc, p.Name, s, h.log); err != nil {
 			return part{}, fmt.Errorf("provider %s: %w", p.Name, err)
 		}
 	}
 	worker, err := bus.NewWorker(w.nc, p.Name, bus.WorkerOptions{
-		Concurrency: cmp.Or(p.MaxConcurrency, defaultConcurrency),
-		Grace:       w.drain, Until: until, Local: w.local, Logger: w.log,
+		Concurrency: min(cmp.Or(p.MaxConcurrency, capacityOf(provider), defaultConcurrency), cmp.Or(w.most, defaultConcurrency)),
+		Cap:         p.MaxConcurrency, Pace: pacer,
+		Grace: w.drain, Until: until, Local: w.local, Logger: w.log,
 	}, h.handle)
 	if err != nil {
 		return part{}, fmt.Errorf("provider %s: %w", p.Name, err)
+	}
+	if pacer.limited != nil {
+		pacer.limited.Attend(upstream.Hooks{Logger: h.log, Pause: worker.Pause, Changed: func() { pacer.with(nil) }})
 	}
 	return part{worker, provider}, nil
 }

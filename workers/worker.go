@@ -31,12 +31,14 @@ type handler struct {
 	provider Provider
 	strict   bool      // whatever jobs say
 	thoughts *thoughts // nil where the provider's models miss none
+	pacer    *pacer    // nil: calls are made as they come
 	log      *slog.Logger
 }
 
 // handle is the [bus.Handler].
 func (h *handler) handle(ctx context.Context, j *bus.Job, r *bus.Reply) bus.End {
 	began := time.Now()
+	ctx, passage := h.pacer.enter(ctx, j)
 	a := &attempt{ctx: ctx, job: j, reply: r}
 	var err error
 	switch j.Encoding {
@@ -51,6 +53,7 @@ func (h *handler) handle(ctx context.Context, j *bus.Job, r *bus.Reply) bus.End 
 		err = a.data(nil)
 	}
 	a.end.Error = failure(ctx, err)
+	passage.leave(a.end)
 	h.report(j, a.end.Error, time.Since(began))
 	return a.end
 }
@@ -93,9 +96,10 @@ func (h *handler) native(a *attempt) error {
 	call := &upstream.Call{
 		Dialect: a.job.Dialect, Operation: a.job.Operation, Method: a.job.Method, Body: body, Header: a.job.Header,
 		Stream: a.job.Stream, Media: a.job.Task == llm.TaskMedia, Strict: h.isStrict(a.job), Wait: a.wait,
+		Affinity: a.job.Affinity,
 	}
 	if a.job.Task == llm.TaskManage {
-		call.Media, call.Patience = !a.job.Stream, managePatience
+		call.Media, call.Patience, call.Upload = !a.job.Stream, managePatience, a.upload()
 	}
 	answer, err := f.Forward(a.ctx, call)
 	if err != nil {
@@ -328,8 +332,8 @@ func (h *handler) report(j *bus.Job, e *llm.Error, took time.Duration) {
 			level = slog.LevelWarn
 		}
 	}
-	if j.Task == llm.TaskManage {
-		level = min(level, slog.LevelInfo) // it is the client's wish that has failed, not a model
+	if j.Task == llm.TaskManage || e != nil && e.Again {
+		level = min(level, slog.LevelInfo) // it is the client's wish that has failed, not a model; or little is lost
 	}
 	if !h.log.Enabled(context.Background(), level) {
 		return

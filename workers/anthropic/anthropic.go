@@ -36,11 +36,9 @@ func New(c upstream.Config) (*Provider, error) {
 	}
 	base.Path = strings.TrimSuffix(base.Path, "/v1") + "/v1"
 	header := http.Header{"Anthropic-Version": {apiVersion}}
-	if key := c.APIKey.Reveal(); key != "" {
-		header.Set("X-Api-Key", key)
-	}
 	return &Provider{upstream.New(upstream.Options{
-		Base: base, Dialect: anthropic.Client{}, Header: header, Passes: passes(base, c.Beta), Key: c.APIKey,
+		Base: base, Dialect: anthropic.Client{}, Header: header, Passes: passes(base, c.Beta), Guarded: c.Guarded,
+		Keys: c.Keys(), Authorize: func(h http.Header, key string) { h.Set("X-Api-Key", key) },
 		Timeouts: upstream.Timeouts{}.Silence(c.Timeout),
 	})}, nil
 }

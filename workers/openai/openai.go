@@ -48,7 +48,7 @@ func New(c upstream.Config) (*Provider, error) {
 		p.operations = slices.Concat([]string{chat, completions, embeddings}, media)
 	}
 	return &Provider{Client: upstream.New(upstream.Options{
-		Base: base, Dialect: p.dialect, Also: p.also(), Native: p.operations, Header: p.header(c), Query: query, Key: c.APIKey,
+		Base: base, Dialect: p.dialect, Also: p.also(), Native: p.operations, Query: query, Keys: c.Keys(), Authorize: p.authorize, Guarded: c.Guarded,
 		Passes:   []string{"Content-Type"}, // of forms
 		Timeouts: upstream.Timeouts{}.Silence(c.Timeout),
 	}), models: p.models}, nil
@@ -67,17 +67,13 @@ func parseHost(text string) (base *url.URL, query url.Values, err error) {
 	return base, query, nil
 }
 
-// header is sent with every request.
-func (p preset) header(c upstream.Config) http.Header {
-	h := http.Header{}
-	switch key := c.APIKey.Reveal(); {
-	case key == "":
-	case p.keyHeader != "":
+// authorize puts a key where the vendor wants it.
+func (p preset) authorize(h http.Header, key string) {
+	if p.keyHeader != "" {
 		h.Set(p.keyHeader, key)
-	default:
-		h.Set("Authorization", "Bearer "+key)
+		return
 	}
-	return h
+	h.Set("Authorization", "Bearer "+key)
 }
 
 // also are the dialects that the vendor speaks besides.

@@ -51,7 +51,7 @@ func (r *rig) asked(t *testing.T) request {
 	}
 	want := map[string]string{
 		r.keyHeader: r.keyPrefix + canary, "Content-Type": "application/json",
-		"Accept-Encoding": "identity", "Idempotency-Key": "", "Cookie": "",
+		"Accept-Encoding": "identity", "Idempotency-Key": "", "X-Idempotency-Key": "", "Cookie": "",
 	}
 	for name, value := range want {
 		if got.header.Get(name) != value {

@@ -66,14 +66,14 @@ func (r *rig) testRefusals(t *testing.T) {
 		for name, j := range r.both(true) {
 			t.Run(fmt.Sprintf("%d %s", tt.status, name), func(t *testing.T) {
 				r.upstream.plays(func(w http.ResponseWriter, q *http.Request) {
-					w.Header().Set("Retry-After", "7")
+					w.Header().Set("Retry-After", "0.2")
 					answers(tt.status, "application/json", body)(w, q)
 				})
 				res := r.call(t, j)
 				wantCode(t, "refusal", res, tt.codes...)
 				e := res.end.Error
-				if e.RetryAfter != 7*time.Second {
-					t.Errorf("retry after %v want 7s", e.RetryAfter)
+				if e.RetryAfter != 200*time.Millisecond {
+					t.Errorf("retry after %v want 200ms", e.RetryAfter)
 				}
 				if own := e.Status == tt.status && string(e.Body) == body; own != (tt.own && name == "native") {
 					t.Errorf("own words: status %d, body %s", e.Status, e.Body)

@@ -1,0 +1,201 @@
+package workers
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+	"time"
+
+	"github.com/offbeat-studio/allama/shared/bus"
+	"github.com/offbeat-studio/allama/shared/llm"
+	"github.com/offbeat-studio/allama/shared/pace"
+	"github.com/offbeat-studio/allama/shared/rawjson"
+	"github.com/offbeat-studio/allama/workers/upstream"
+)
+
+// A limited is a [Provider] that knows what its upstream has room for.
+type limited interface {
+	Provider
+
+	// Attend has it say what becomes of the limits.
+	Attend(h upstream.Hooks)
+
+	// Room is how many calls one of share workers may send; where it is none,
+	// after which time that may change.
+	Room(share int) (calls int, wait time.Duration)
+}
+
+// A pacer is the [bus.Pace] of a provider: it goes by what the operator allows,
+// and by what the upstream says. A nil one counts nothing.
+type pacer struct {
+	limited limited // nil: nothing is known of the upstream's limits
+	counted bool    // there is a limit of tokens
+
+	mu      sync.Mutex
+	gate    *pace.Gate
+	share   int
+	changed chan struct{} // closed when there may be more room
+}
+
+func newPacer(p Provider, r pace.Rates) *pacer {
+	l, _ := p.(limited)
+	return &pacer{limited: l, counted: r.Tokens > 0, gate: pace.NewGate(r), share: 1, changed: make(chan struct{})}
+}
+
+// Take is that of [bus.Pace].
+func (p *pacer) Take(ctx context.Context, n int) int {
+	for ctx.Err() == nil {
+		granted, wait, changed := p.try(n)
+		if granted > 0 {
+			return granted
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-changed:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+	}
+	return 0
+}
+
+// try is Take without the waiting.
+func (p *pacer) try(n int) (granted int, wait time.Duration, changed <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.limited != nil {
+		room, after := p.limited.Room(p.share)
+		if n = min(n, room-p.gate.Taken()); n < 1 {
+			return 0, after, p.changed
+		}
+	}
+	granted, wait = p.gate.Take(n, time.Now())
+	return granted, wait, p.changed
+}
+
+// Return is that of [bus.Pace].
+func (p *pacer) Return(n int) {
+	if n > 0 {
+		p.with(func(g *pace.Gate) { g.Return(n) })
+	}
+}
+
+// Share is that of [bus.Pace].
+func (p *pacer) Share(n int) {
+	p.mu.Lock()
+	same := n == p.share
+	p.mu.Unlock()
+	if !same {
+		p.with(func(g *pace.Gate) {
+			p.share = n
+			g.Share(n, time.Now())
+		})
+	}
+}
+
+// PerMinute is that of [bus.Pace].
+func (p *pacer) PerMinute() float64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.gate.PerMinute()
+}
+
+// with changes the gate and tells who waits.
+func (p *pacer) with(f func(g *pace.Gate)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if f != nil {
+		f(p.gate)
+	}
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+// A passage is a job on its way through the pacer.
+type passage struct {
+	pacer     *pacer
+	estimated int
+
+	mu   sync.Mutex
+	sent bool
+}
+
+// enter begins a passage. Where the provider does not say when it sends a call,
+// that is now.
+func (p *pacer) enter(ctx context.Context, j *bus.Job) (context.Context, *passage) {
+	h := upstream.Hints{Affinity: j.Affinity}
+	if p == nil {
+		return upstream.WithHints(ctx, h), nil
+	}
+	s := &passage{pacer: p}
+	if p.counted {
+		s.estimated = estimate(j)
+	}
+	if h.Sent = s.send; p.limited == nil {
+		s.send()
+	}
+	return upstream.WithHints(ctx, h), s
+}
+
+func (s *passage) send() {
+	s.mu.Lock()
+	again := s.sent
+	s.sent = true
+	s.mu.Unlock()
+	if !again {
+		s.pacer.with(func(g *pace.Gate) { g.Begin(s.estimated, time.Now()) })
+	}
+}
+
+// leave ends a passage.
+func (s *passage) leave(end bus.End) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	sent := s.sent
+	s.mu.Unlock()
+	switch {
+	case !sent:
+		s.pacer.Return(1)
+	case !s.pacer.counted:
+	case end.Usage != nil:
+		s.settle(end.Usage.Total())
+	case end.Error != nil && !begun[end.Error.Code]:
+		s.settle(0)
+	}
+}
+
+// begun are the failures of calls that may have cost tokens all the same.
+var begun = map[llm.Code]bool{llm.CodeCanceled: true, llm.CodeInterrupted: true, llm.CodeTimeout: true}
+
+func (s *passage) settle(used int) {
+	s.pacer.with(func(g *pace.Gate) { g.End(s.estimated, used, time.Now()) })
+}
+
+// limits are the fields of calls, in all dialects, that say how long the answer
+// may be.
+var limits = map[string]bool{"max_tokens": true, "max_completion_tokens": true, "max_output_tokens": true}
+
+// estimate is about how many tokens a job takes.
+func estimate(j *bus.Job) int {
+	n := upstream.EstimateTokens(j.Body)
+	if j.Task != "" {
+		return n
+	}
+	if j.Encoding == bus.Canonical {
+		var r struct {
+			Limits llm.Limits `json:"limits"`
+		}
+		_ = json.Unmarshal(j.Body, &r) // whoever performs the job will say what is wrong with it
+		return n + r.Limits.MaxTokens
+	}
+	for f := range rawjson.Fields(j.Body) {
+		var most int
+		if limits[f.Key] && json.Unmarshal(f.Value, &most) == nil && most > 0 {
+			return n + most
+		}
+	}
+	return n
+}
