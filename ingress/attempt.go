@@ -3,16 +3,15 @@ package ingress
 import (
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/offbeat-studio/allama/shared/bus"
 	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/rawjson"
 )
 
-// attempt has the target serve the request, or returns the error with which
-// that has failed.
-func (x *exchange) attempt(r *http.Request, strict bool) error {
+// try has the target serve the request, or returns the error with which that
+// has failed.
+func (x *exchange) try(r *http.Request, strict bool) error {
 	job, reply, err := x.job(r.Header, strict)
 	if err != nil {
 		return err
@@ -28,10 +27,10 @@ func (x *exchange) attempt(r *http.Request, strict bool) error {
 // upstream.
 func (x *exchange) job(header http.Header, strict bool) (job bus.Job, reply []byte, err error) {
 	job = bus.Job{
-		Request: strings.TrimPrefix(x.out.id, idPrefix), Provider: x.target.Provider.Name, Model: x.target.Upstream,
+		Request: x.token(), Provider: x.target.Provider.Name, Model: x.target.Upstream,
 		Encoding: bus.Native, Dialect: x.endpoint.speaker.Name(), Operation: x.endpoint.route.Operation,
-		Task: x.endpoint.route.Task, Stream: x.stream, Body: x.body, Deadline: x.out.began.Add(x.endpoint.server.cfg.RequestTimeout),
-		Caller: callerOf(x.out.key), Strict: strict,
+		Task: x.endpoint.route.Task, Stream: x.stream, Body: x.body, Deadline: x.deadline(),
+		Caller: callerOf(x.out.key), Strict: strict, Affinity: x.course.affinity, MaxAttempts: x.course.Leases(),
 	}
 	if x.target.Provider.Takes(job.Dialect, job.Operation) {
 		job.Header, err = x.endpoint.passed(header)

@@ -147,9 +147,12 @@ func TestFileOfKeys(t *testing.T) {
 		"no name":                     {"bob:x\n:key", "line 2"},
 		"the same twice":              {"alice:x\nbob:x", "line 2"},
 		"the same twice, once strict": {"alice:x\nbob:x [strict]", "line 2: the key is there already"},
-		"an unknown option":           {"alice:x\n\nbob:canary [stric]", "line 3: want nothing behind the key but [strict] or [admin]"},
+		"an unknown option":           {"alice:x\n\nbob:canary [stric]", "line 3: want nothing behind the key but [admin], [flex], "},
 		"an empty option":             {"alice:x []", "line 1"},
 		"an option too many":          {"alice:x [strict,]", "line 1"},
+		"a weight that is none":       {"alice:x [weight=0]", "line 1: want nothing behind the key but"},
+		"a weight without a number":   {"alice:x [weight]", "line 1: want nothing behind the key but"},
+		"a flag with a number":        {"alice:x [flex=1]", "line 1: want nothing behind the key but"},
 		"options without a key":       {"alice: [strict]", "line 1"},
 	} {
 		if _, err := readKeys(strings.NewReader(tt.text)); err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "canary") {
@@ -198,8 +201,8 @@ func TestConfig(t *testing.T) {
 		"good origins":                 {Config{AllowedOrigins: []string{"https://a.example", "http://b:3000"}}, nil},
 		"bad origins":                  {Config{AllowedOrigins: []string{"*", "a.example", "https://a/b"}}, []string{`"*"`, `"a.example"`, `"https://a/b"`}},
 		"all at once": {
-			Config{Port: 70_000, MaxBodyBytes: -1, RequestTimeout: -1, DrainDelay: -1, DrainTimeout: -1},
-			[]string{"PORT", "ALLAMA_MAX_BODY_BYTES", "ALLAMA_REQUEST_TIMEOUT", "ALLAMA_DRAIN_DELAY", "ALLAMA_DRAIN_TIMEOUT"},
+			Config{Port: 70_000, MaxBodyBytes: -1, RequestTimeout: -1, DrainDelay: -1, DrainTimeout: -1, QueueDepth: -1, QueueTimeout: -1},
+			[]string{"PORT", "ALLAMA_MAX_BODY_BYTES", "ALLAMA_REQUEST_TIMEOUT", "ALLAMA_DRAIN_DELAY", "ALLAMA_DRAIN_TIMEOUT", "ALLAMA_QUEUE_DEPTH", "ALLAMA_QUEUE_TIMEOUT"},
 		},
 	} {
 		err := tt.cfg.Validate()

@@ -98,30 +98,14 @@ func tooLarge(limit int64) error {
 
 // decompress undoes a content encoding, up to the limit.
 func decompress(encoding string, body []byte, limit int64) ([]byte, error) {
-	var from io.Reader
-	switch encoding = strings.ToLower(strings.TrimSpace(encoding)); encoding {
-	case "", "identity":
+	if isIdentity(encoding) {
 		return body, nil
-	case "gzip", "x-gzip":
-		z, err := gzip.NewReader(bytes.NewReader(body))
-		if err != nil {
-			return nil, notEncoded(encoding, err)
-		}
-		from = z
-	case "zstd":
-		z, err := zstd.NewReader(bytes.NewReader(body), zstd.WithDecoderConcurrency(1),
-			zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdMemory))
-		if err != nil {
-			return nil, notEncoded(encoding, err)
-		}
-		defer z.Close()
-		from = z
-	default:
-		return nil, &fault{http.StatusUnsupportedMediaType, &llm.Error{
-			Code:    llm.CodeInvalid,
-			Message: fmt.Sprintf("Content-Encoding %q is not supported; send the body as it is, or with gzip or zstd", encoding),
-		}}
 	}
+	from, err := decoded(encoding, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	defer from.Close() //nolint:errcheck // nothing was written there
 	plain, err := io.ReadAll(io.LimitReader(from, limit+1))
 	if err != nil {
 		return nil, notEncoded(encoding, err)
@@ -130,6 +114,36 @@ func decompress(encoding string, body []byte, limit int64) ([]byte, error) {
 		return nil, tooLarge(limit)
 	}
 	return plain, nil
+}
+
+func isIdentity(encoding string) bool {
+	encoding = strings.TrimSpace(encoding)
+	return encoding == "" || strings.EqualFold(encoding, "identity")
+}
+
+// decoded returns a reader that undoes a content encoding.
+func decoded(encoding string, from io.Reader) (io.ReadCloser, error) {
+	if isIdentity(encoding) {
+		return io.NopCloser(from), nil
+	}
+	switch encoding = strings.ToLower(strings.TrimSpace(encoding)); encoding {
+	case "gzip", "x-gzip":
+		z, err := gzip.NewReader(from)
+		if err != nil {
+			return nil, notEncoded(encoding, err)
+		}
+		return z, nil
+	case "zstd":
+		z, err := zstd.NewReader(from, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdMemory))
+		if err != nil {
+			return nil, notEncoded(encoding, err)
+		}
+		return z.IOReadCloser(), nil
+	}
+	return nil, &fault{http.StatusUnsupportedMediaType, &llm.Error{
+		Code:    llm.CodeInvalid,
+		Message: fmt.Sprintf("Content-Encoding %q is not supported; send the body as it is, or with gzip or zstd", encoding),
+	}}
 }
 
 func notEncoded(encoding string, err error) error {

@@ -28,24 +28,43 @@ type exchange struct {
 	model    string // as the client names it
 	target   catalog.Route
 	stream   bool
-	body     []byte             // as the client sent it
+	body     []byte // as the client sent it
+	delivery
+	stay
+	slip   *slip
+	course *course // nil where the client has named the target itself
+	err    error
+}
+
+// A delivery is what becomes of an exchange at one target.
+type delivery struct {
 	encoder  dialect.Encoder    // nil where the upstream speaks the client's dialect, and for embeddings
 	embed    *dialect.EmbedCall // nil but for embeddings, where the upstream does not speak the client's dialect
 	warnings []llm.Warning      // of reading the request
 	failer   failer             // ends the stream that the client gets a part of; nil: any frame does
 	bare     bool               // the stream has no frames: it is a sound
 	usage    *llm.Usage
-	attempts int
-	queued   time.Duration
-	err      error
+	refused  bool // the failure is the target's, not allama's
+	answered bool // content has gone to the client, or has begun to
 }
 
-func (e *endpoint) serve(w *response, r *http.Request) { e.carry(w, r, (*exchange).run) }
+func (e *endpoint) serve(w *response, r *http.Request) {
+	switch t, err := e.termsOf(w, r.Header); {
+	case err != nil:
+		e.refuse(w, r, err)
+	case t == terms{}:
+		e.carry(w, r, (*exchange).run)
+	default:
+		e.serveApart(w, r, t)
+	}
+}
 
 // carry has a call run, tells the client where that fails, and logs it.
 func (e *endpoint) carry(w *response, r *http.Request, run func(*exchange, *http.Request) error) {
 	w.call = true
 	x := &exchange{endpoint: e, out: w}
+	x.slip, r = e.server.board.enter(w, r)
+	defer e.server.board.leave(x.slip)
 	x.err = run(x, r)
 	cut := x.bare && x.out.status != 0
 	if x.err != nil {
@@ -59,17 +78,24 @@ func (e *endpoint) carry(w *response, r *http.Request, run func(*exchange, *http
 
 // run answers the request, or returns the error that the client is to be told.
 func (x *exchange) run(r *http.Request) error {
-	s := x.endpoint.server
-	body, err := readBody(x.out, r, s.cfg.MaxBodyBytes)
+	body, err := readBody(x.out, r, x.endpoint.server.cfg.MaxBodyBytes)
 	if err != nil {
 		return err
 	}
+	return x.handle(r, body)
+}
+
+// handle is run for a body that has been read.
+func (x *exchange) handle(r *http.Request, body []byte) error {
 	p, err := x.endpoint.peek(r.Header, body)
 	if err != nil {
 		return err
 	}
 	x.model, x.body = p.model, body
 	x.stream = p.stream && x.endpoint.framing.Error != nil
+	if err := x.claims(r.Header, p); err != nil {
+		return err
+	}
 	if err := x.resolve(r.Context()); err != nil {
 		return err
 	}
@@ -138,6 +164,14 @@ func (x *exchange) fail(ctx context.Context) {
 		if x.out.status != 0 {
 			x.err = &llm.Error{Code: llm.CodeInterrupted, Message: "stream interrupted: " + errStopping.Error()}
 		}
+	case errors.Is(context.Cause(ctx), errEnded):
+		x.err = &llm.Error{Code: llm.CodeOverloaded, Message: errEnded.Error()}
+		x.out.Header().Set(headerShouldRetry, "false")
+		if x.out.status != 0 {
+			x.err = &llm.Error{Code: llm.CodeInterrupted, Message: "stream interrupted: " + errEnded.Error()}
+		}
+	case errors.Is(context.Cause(ctx), errUsurped):
+		x.err = errUsurped
 	case errors.Is(x.err, errWrite):
 		return
 	case ctx.Err() != nil && !ours && llm.AsError(x.err).Code != llm.CodeCanceled:
@@ -147,8 +181,7 @@ func (x *exchange) fail(ctx context.Context) {
 	case x.out.status == 0:
 		if x.target.Provider != nil {
 			x.modelHeaders()
-			x.out.Header().Set("X-Allama-Attempts", itoa(x.attempts))
-			x.out.Header().Set("X-Allama-Queue-Ms", itoa(x.queued.Milliseconds()))
+			x.stay.headers(x.out.Header())
 		}
 		refuse(x.out, x.endpoint.speaker, x.err)
 	case x.stream && !x.bare:

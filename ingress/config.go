@@ -13,6 +13,7 @@ import (
 const (
 	defaultHost    = "127.0.0.1"
 	defaultMaxBody = 32 << 20
+	defaultMaxBlob = 64 << 30
 	defaultTimeout = 30 * time.Minute
 	defaultDrain   = 30 * time.Second
 	authOff        = "off"
@@ -27,8 +28,14 @@ type Config struct {
 	Auth     string `env:"ALLAMA_AUTH"`      // empty, or "off": no keys, whoever can reach the address may call
 	KeysFile string `env:"ALLAMA_KEYS_FILE"` // one key of a client in each line, "name:key" or bare
 
-	MaxBodyBytes   int64         `env:"ALLAMA_MAX_BODY_BYTES, default=33554432"` // of a request, decompressed; default 32 MiB
-	RequestTimeout time.Duration `env:"ALLAMA_REQUEST_TIMEOUT, default=30m"`     // of a call as a whole; default 30m
+	MaxBodyBytes   int64         `env:"ALLAMA_MAX_BODY_BYTES, default=33554432"`    // of a request, decompressed; default 32 MiB
+	MaxBlobBytes   int64         `env:"ALLAMA_MAX_BLOB_BYTES, default=68719476736"` // of a file that a model is made of; default 64 GiB
+	RequestTimeout time.Duration `env:"ALLAMA_REQUEST_TIMEOUT, default=30m"`        // of a call as a whole; default 30m
+
+	QueueDepth   int           `env:"ALLAMA_QUEUE_DEPTH, default=1000"` // calls that wait for one provider; default 1000
+	QueueTimeout time.Duration `env:"ALLAMA_QUEUE_TIMEOUT, default=0s"` // how long a call waits to be begun; 0: as long as it may take
+
+	Keep KeepConfig
 
 	AllowedHosts   []string `env:"ALLAMA_ALLOWED_HOSTS"`   // names by which clients may call when there are no keys
 	AllowedOrigins []string `env:"ALLAMA_ALLOWED_ORIGINS"` // of web pages that may call, such as https://chat.example.com
@@ -47,8 +54,15 @@ func (c Config) Validate() error {
 	if c.MaxBodyBytes < 0 {
 		problems = append(problems, fmt.Errorf("ALLAMA_MAX_BODY_BYTES: %d is negative", c.MaxBodyBytes))
 	}
+	if c.MaxBlobBytes < 0 {
+		problems = append(problems, fmt.Errorf("ALLAMA_MAX_BLOB_BYTES: %d is negative", c.MaxBlobBytes))
+	}
+	if c.QueueDepth < 0 {
+		problems = append(problems, fmt.Errorf("ALLAMA_QUEUE_DEPTH: %d is negative", c.QueueDepth))
+	}
 	for name, d := range map[string]time.Duration{
 		"ALLAMA_REQUEST_TIMEOUT": c.RequestTimeout,
+		"ALLAMA_QUEUE_TIMEOUT":   c.QueueTimeout,
 		"ALLAMA_DRAIN_DELAY":     c.DrainDelay,
 		"ALLAMA_DRAIN_TIMEOUT":   c.DrainTimeout,
 	} {
@@ -61,7 +75,7 @@ func (c Config) Validate() error {
 			problems = append(problems, fmt.Errorf("ALLAMA_ALLOWED_ORIGINS: %q is not an origin such as https://chat.example.com", origin))
 		}
 	}
-	return errors.Join(problems...)
+	return errors.Join(append(problems, c.Keep.check()...)...)
 }
 
 func (c Config) checkAuth() error {
@@ -85,8 +99,10 @@ func (c Config) address() string { return net.JoinHostPort(c.host(), strconv.Ito
 
 func (c Config) withDefaults() Config {
 	c.MaxBodyBytes = cmp.Or(c.MaxBodyBytes, defaultMaxBody)
+	c.MaxBlobBytes = cmp.Or(c.MaxBlobBytes, defaultMaxBlob)
 	c.RequestTimeout = cmp.Or(c.RequestTimeout, defaultTimeout)
 	c.DrainTimeout = cmp.Or(c.DrainTimeout, defaultDrain)
+	c.Keep = c.Keep.withDefaults()
 	return c
 }
 

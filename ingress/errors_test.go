@@ -68,13 +68,13 @@ func TestFailureBeforeContentHasAStatus(t *testing.T) {
 		for _, w := range wires() {
 			for _, other := range wires() {
 				name := fmt.Sprintf("%s by %s to %s", f.code, w.name, other.name)
-				next.Store(&llm.Error{Code: f.code, Message: "it broke", RetryAfter: 1500 * time.Millisecond})
+				next.Store(&llm.Error{Code: f.code, Message: "it broke", RetryAfter: 10500 * time.Millisecond}) // too long to wait for here
 				got := g.post(w.path, ask(other.model, w.name != "ollama"))
 				if outcome, message := w.outcome(got); outcome != f.want(w.name) || message == "" {
 					t.Errorf("%s: got %q, %q want %q: %s", name, outcome, message, f.want(w.name), got.body)
 				}
 				for header, want := range map[string]string{
-					"X-Should-Retry": f.retry, "Retry-After": "2", "Retry-After-Ms": "1500",
+					"X-Should-Retry": f.retry, "Retry-After": "11", "Retry-After-Ms": "10500",
 					"Content-Type": g.server.calls[w.path].json, "X-Allama-Attempts": "1",
 				} {
 					if v := got.header.Get(header); v != want {

@@ -92,7 +92,7 @@ func (g guard) checkOrigin(h http.Header, r *http.Request) (preflight bool, err 
 
 // exposed are the headers that a page may read.
 const exposed = "X-Request-Id, Request-Id, Retry-After, Retry-After-Ms, X-Should-Retry, X-Allama-Provider, X-Allama-Model, " +
-	"X-Allama-Attempts, X-Allama-Queue-Ms, X-Allama-Dropped, X-Allama-Emulated"
+	"X-Allama-Attempts, X-Allama-Queue-Ms, X-Allama-Queue-Position, X-Allama-Dropped, X-Allama-Emulated, Idempotent-Replayed"
 
 // appSchemes are those of programs that show their own pages, not the web's.
 var appSchemes = []string{"app", "file", "tauri", "vscode-webview", "vscode-file"}

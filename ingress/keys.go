@@ -8,9 +8,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
+
+	"github.com/offbeat-studio/allama/shared/queue"
 )
 
 // A keyring knows the clients' keys, by their digests only. The zero value
@@ -22,12 +26,44 @@ type clientKey struct {
 	digest [sha256.Size]byte
 	strict bool // its calls are rather refused than carried in part
 	admin  bool // it may change which models there are, where not every key may
+	share  share
+	grace  bool // its calls go on for a while when their clients leave
 }
 
 // keyOptions are what can be said of a key, in brackets behind it.
 var keyOptions = map[string]func(*clientKey){
-	"admin":  func(k *clientKey) { k.admin = true },
-	"strict": func(k *clientKey) { k.strict = true },
+	"admin":    func(k *clientKey) { k.admin = true },
+	"grace":    func(k *clientKey) { k.grace = true },
+	"flex":     func(k *clientKey) { k.share.class = queue.Flex },
+	"priority": func(k *clientKey) { k.share.class = queue.Priority },
+	"strict":   func(k *clientKey) { k.strict = true },
+}
+
+// keyNumbers are those that have a number, from 1, behind a sign of equality.
+var keyNumbers = map[string]func(*clientKey, int){
+	"weight": func(k *clientKey, n int) { k.share.weight = n },
+}
+
+// maxKeyNumber is the most that a number behind a key can be.
+const maxKeyNumber = 1000
+
+// set sets an option, and reports whether there is such a one.
+func (k *clientKey) set(option string) bool {
+	name, value, hasValue := strings.Cut(strings.TrimSpace(option), "=")
+	if !hasValue {
+		set, ok := keyOptions[name]
+		if ok {
+			set(k)
+		}
+		return ok
+	}
+	set, ok := keyNumbers[name]
+	n, err := strconv.Atoi(value)
+	if !ok || err != nil || n < 1 || n > maxKeyNumber {
+		return false
+	}
+	set(k, n)
+	return true
 }
 
 // CheckKeys returns why a file of keys cannot be used, nil for one that can.
@@ -93,13 +129,17 @@ func (k keyring) read(line, name string) (clientKey, error) {
 	}
 	read := clientKey{name: name, digest: sha256.Sum256([]byte(key))}
 	for _, option := range options {
-		set, ok := keyOptions[strings.TrimSpace(option)]
-		if !ok {
-			return clientKey{}, errors.New("want nothing behind the key but [strict] or [admin]") // it may be a secret
+		if !read.set(option) {
+			return clientKey{}, errKeyOption()
 		}
-		set(&read)
 	}
 	return read, nil
+}
+
+// errKeyOption does not show the option: it may be a secret.
+func errKeyOption() error {
+	return fmt.Errorf("want nothing behind the key but [%s] or [weight=N], with N from 1 to %d",
+		strings.Join(slices.Sorted(maps.Keys(keyOptions)), "], ["), maxKeyNumber)
 }
 
 // cutOptions returns a line without the options at its end, which are in

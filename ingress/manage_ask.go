@@ -136,6 +136,7 @@ func (s *Server) running(ctx context.Context, index *catalog.Index, p *catalog.P
 	if err := json.Unmarshal(body, &list); err != nil {
 		return nil, err
 	}
+	list.Models = slices.DeleteFunc(list.Models, func(e runningEntry) bool { return index.Hides(p.Name, e.Name) || index.Hides(p.Name, e.Model) })
 	for i := range list.Models {
 		e := &list.Models[i]
 		if t, ok := index.Resolve(e.Name); !ok || t.Provider.Name != p.Name {

@@ -1,8 +1,6 @@
 package ingress
 
 import (
-	"context"
-	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -123,42 +121,6 @@ func TestRunningModels(t *testing.T) {
 	}
 	if j := rec.last(t); j.Operation != "ps" || j.Method != http.MethodGet || len(j.Body) > 0 || j.Deadline.IsZero() {
 		t.Errorf("got the job %+v", j)
-	}
-}
-
-func TestBlobs(t *testing.T) {
-	g := newRig(t, &Config{MaxBodyBytes: 100})
-	var rec recorder
-	g.worker("llama", rec.plays(func(ctx context.Context, j *bus.Job, r *bus.Reply) bus.End {
-		switch {
-		case j.Method == http.MethodHead && strings.HasSuffix(j.Operation, "0"):
-			return bus.End{Error: &llm.Error{Code: llm.CodeNotFound, Message: "the upstream answered with status 404"}}
-		case j.Method == http.MethodPost && strings.HasSuffix(j.Operation, "0"):
-			return frames(bus.Head{Whole: true, Status: http.StatusCreated}, bus.End{})(ctx, j, r)
-		}
-		return frames(bus.Head{Whole: true}, bus.End{})(ctx, j, r)
-	}))
-	zeros, ones := "sha256:"+strings.Repeat("0", 64), "sha256:"+strings.Repeat("1", 64)
-	tests := []struct {
-		method, digest, body string
-		status               int
-	}{
-		{"HEAD", zeros, "", 404}, {"HEAD", ones, "", 200}, {"POST", zeros, "GGUF\x00\xff", 201}, {"POST", ones, "GGUF", 200},
-		{"POST", "sha256:0", "GGUF", 400}, {"HEAD", "sha1:" + strings.Repeat("0", 64), "", 400}, {"POST", "..%2fdelete", "{}", 404},
-		{"POST", zeros, strings.Repeat("x", 101), 413}, {"DELETE", zeros, "", 405},
-	}
-	for _, tt := range tests {
-		got := g.do(g.request(tt.method, "/api/blobs/"+tt.digest, tt.body))
-		if got.status != tt.status {
-			t.Errorf("%s %s: got %d %s want %d", tt.method, tt.digest, got.status, got.body, tt.status)
-		}
-		if j := rec.last(t); tt.status < 300 && (string(j.Body) != tt.body || j.Operation != "blobs/"+tt.digest || got.body != "") {
-			t.Errorf("%s %s: got %q after the job %+v", tt.method, tt.digest, got.body, j)
-		}
-		var e struct{ Error string }
-		if tt.status == 413 && (json.Unmarshal([]byte(got.body), &e) != nil || !strings.Contains(e.Error, "over 100 bytes cannot be sent through allama")) {
-			t.Errorf("got %s", got.body)
-		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/gorilla/mux"
 
@@ -35,10 +36,13 @@ func (x *exchange) blob(r *http.Request) error {
 		if err := x.mayChange(); err != nil {
 			return err
 		}
-		var err error
-		if job.Body, err = readBody(x.out, r, s.cfg.MaxBodyBytes); err != nil {
+		body, err := spoolBody(x.out, r, s.cfg.MaxBlobBytes, digest)
+		if err != nil {
 			return x.tooLargeFile(err)
 		}
+		defer body.close()
+		job.Source = body.source()
+		job.Deadline = time.Time{} // it takes as long as it takes: the upstream's silence ends it
 	}
 	return x.relay(r.Context(), job)
 }
@@ -50,5 +54,5 @@ func (x *exchange) tooLargeFile(err error) error {
 		return err
 	}
 	return &llm.Error{Code: e.Code, Message: fmt.Sprintf("files of over %d bytes cannot be sent through allama: create the model at its Ollama, "+
-		"or have ALLAMA_MAX_BODY_BYTES raised", x.endpoint.server.cfg.MaxBodyBytes)}
+		"or have ALLAMA_MAX_BLOB_BYTES raised", x.endpoint.server.cfg.MaxBlobBytes)}
 }

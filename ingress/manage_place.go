@@ -107,6 +107,12 @@ func (s *Server) seek(ctx context.Context, name string) (p place) {
 	return p
 }
 
+// hides reports whether the rules keep a model from clients. Then they shall not
+// get at it under another name either, nor put another one in its place.
+func (s *Server) hides(p *catalog.Provider, id string) bool {
+	return s.catalog.Index().Hides(p.Name, id)
+}
+
 // placeToPull takes for pulled what others offer, where they are asked for it or
 // there is no Ollama: whoever pulls a model wants it to be there.
 func (s *Server) placeToPull(_ context.Context, w *wish) (place, error) {
@@ -126,6 +132,8 @@ func (s *Server) placeToPull(_ context.Context, w *wish) (place, error) {
 		return p, p.foreign(w.model, "pulled")
 	case p.provider == nil:
 		return p, noOllama(http.StatusBadRequest, "pull models")
+	case s.hides(p.provider, p.name):
+		return p, kept(w.model)
 	}
 	w.call(p.name)
 	return p, nil
@@ -138,6 +146,9 @@ func (s *Server) placeToPush(ctx context.Context, w *wish) (place, error) {
 	p := s.seek(ctx, w.model)
 	if err := p.changeable(w.model, "pushed", "push models"); err != nil {
 		return p, err
+	}
+	if s.hides(p.provider, p.name) {
+		return p, noModel(w)
 	}
 	w.call(p.name)
 	return p, nil
@@ -165,7 +176,13 @@ func (s *Server) placeToCreate(_ context.Context, w *wish) (place, error) {
 		if from.known() && from.provider.Name != p.provider.Name {
 			return p, &llm.Error{Code: llm.CodeInvalid, Message: fmt.Sprintf("model '%s' is at provider %s, not at %s", w.from, from.provider.Name, p.provider.Name)}
 		}
+		if s.hides(p.provider, from.name) {
+			return p, unknownToOllama(w.from, "")
+		}
 		w.set("from", quoted(from.name))
+	}
+	if s.hides(p.provider, p.name) {
+		return p, kept(w.model)
 	}
 	w.call(p.name)
 	return p, nil
@@ -186,6 +203,8 @@ func (s *Server) placeToCopy(ctx context.Context, w *wish) (place, error) {
 		return p, noSource(w)
 	case asked && (to.provider == nil || to.provider.Name != p.provider.Name):
 		return p, &llm.Error{Code: llm.CodeInvalid, Message: fmt.Sprintf("model '%s' is at provider %s and cannot be copied to another", w.model, p.provider.Name)}
+	case s.hides(p.provider, to.name):
+		return p, kept(w.destination)
 	}
 	w.call(p.name)
 	w.set("destination", quoted(to.name))

@@ -22,6 +22,12 @@ func noSource(w *wish) error {
 	return &llm.Error{Code: llm.CodeNotFound, Message: fmt.Sprintf("model %q not found", w.model)}
 }
 
+// kept is the error for a name that no model may get: the rules keep it from
+// clients.
+func kept(name string) error {
+	return &llm.Error{Code: llm.CodeForbidden, Message: fmt.Sprintf("the rules of this server do not allow the model '%s'", name)}
+}
+
 // noOllama is the error where there is nobody to do it.
 func noOllama(status int, what string) error {
 	return &fault{status, &llm.Error{Code: llm.CodeUnsupported, Message: "allama cannot " + what + ": no ollama provider configured"}}

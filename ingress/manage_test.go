@@ -276,7 +276,7 @@ func TestOnlyAdminsChangeModels(t *testing.T) {
 	}
 	g := newRig(t, &Config{KeysFile: file})
 	g.worker("llama", frames(bus.Head{Whole: true}, bus.End{}))
-	digest := "/api/blobs/sha256:" + strings.Repeat("0", 64)
+	digest := "/api/blobs/" + digestOf("GGUF")
 	calls := []struct {
 		method, path, body string
 		change             bool

@@ -42,7 +42,7 @@ func (s *Server) front(next http.Handler) http.Handler {
 				refuse(w, s.speakerOrFirst(r), err)
 				return
 			}
-			w.key, w.strict, w.admin = key.name, key.strict, key.admin || !s.keys.hasAdmin()
+			w.key, w.strict, w.admin, w.share, w.grace = key.name, key.strict, key.admin || !s.keys.hasAdmin(), key.share, key.grace
 		}
 		next.ServeHTTP(w, r)
 	})

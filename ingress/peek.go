@@ -3,6 +3,7 @@ package ingress
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -14,6 +15,35 @@ import (
 type peeked struct {
 	model  string // empty where there is none
 	stream bool
+	hints
+}
+
+// hints are what a body says of how the call is to queue. Nobody goes wrong
+// when they are misread.
+type hints struct {
+	tier  string // service_tier; empty where there is none
+	limit int    // of the tokens of the answer; 0: none
+}
+
+// outputLimits are the fields with the limit of an answer.
+var outputLimits = []string{"max_tokens", "max_completion_tokens", "max_output_tokens"}
+
+// see takes a field in.
+func (n *hints) see(f rawjson.Field) {
+	switch {
+	case f.Key == "service_tier":
+		_ = json.Unmarshal(f.Value, &n.tier) // what is no string is no tier
+	case slices.Contains(outputLimits, f.Key):
+		_ = json.Unmarshal(f.Value, &n.limit)
+	}
+}
+
+// outputTokens is about how many tokens the answer may have.
+func (n hints) outputTokens() int {
+	if n.limit > 0 {
+		return n.limit
+	}
+	return outputGuess
 }
 
 // maxModel bounds what is shown again in errors and in the log.
@@ -22,11 +52,11 @@ const maxModel = 1 << 10
 // peek looks into a body without reading all of it. Streams is what holds
 // when the body does not say.
 func peek(body []byte, streams bool) (peeked, error) {
-	found, err := pick(body, "model", "stream")
+	p := peeked{stream: streams}
+	found, err := pickAnd(p.see, body, "model", "stream")
 	if err != nil {
 		return peeked{}, err
 	}
-	p := peeked{stream: streams}
 	if err := field(found, "model", &p.model, "a string"); err != nil {
 		return p, err
 	}
@@ -69,11 +99,17 @@ func invalid(param, message string) error {
 // by the first, some by the last, and some do not care about case, so that two
 // of them could see different models.
 func pick(body []byte, names ...string) (map[string]json.RawMessage, error) {
+	return pickAnd(func(rawjson.Field) {}, body, names...)
+}
+
+// pickAnd is pick, and shows all fields to see.
+func pickAnd(see func(rawjson.Field), body []byte, names ...string) (map[string]json.RawMessage, error) {
 	if err := rawjson.Check(body); err != nil {
 		return nil, invalid("", err.Error())
 	}
 	found := map[string]json.RawMessage{}
 	for f := range rawjson.Fields(body) {
+		see(f)
 		for _, name := range names {
 			if !strings.EqualFold(f.Key, name) {
 				continue

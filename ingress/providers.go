@@ -5,9 +5,12 @@ import (
 	"errors"
 	"log/slog"
 	"mime"
+	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -42,6 +45,9 @@ func (s *Server) addProviders(add func(path string, h handler, methods ...string
 	add(one, s.managing(s.changeProvider), http.MethodPatch)
 	add(one, s.managing(s.removeProvider), http.MethodDelete)
 	add(one+"/test", s.managing(s.testProvider), http.MethodPost)
+	for path, state := range map[string]roster.State{"/pause": roster.Paused, "/resume": roster.Open, "/drain": roster.Draining} {
+		add(one+path, s.managing(s.steers(state)), http.MethodPost)
+	}
 }
 
 // managing lets only those manage providers who may, and only on purpose: a
@@ -59,6 +65,11 @@ func (s *Server) managing(do func(w *response, r *http.Request) error) handler {
 	}
 }
 
+// mayManage says whether a request may manage providers. With keys, that takes
+// one of an admin. Without any, it takes a server that listens on loopback alone,
+// and a request that comes from this machine, calls it by a name of loopback,
+// and is neither passed on by a proxy nor sent by a browser for a page of another
+// origin: whoever can do that is a user of this machine.
 func (s *Server) mayManage(r *http.Request) error {
 	key, err := s.authenticate(r.Header)
 	forbidden := func(message string) error { return &llm.Error{Code: llm.CodeForbidden, Message: message} }
@@ -67,7 +78,7 @@ func (s *Server) mayManage(r *http.Request) error {
 		return err
 	case s.keys != nil && !key.admin:
 		return forbidden("this key may not manage providers; whoever runs allama can put [admin] behind it in ALLAMA_KEYS_FILE")
-	case s.keys == nil && (!isLoopback(s.cfg.host()) || forwarded(r)):
+	case s.keys == nil && (!isLoopback(s.cfg.host()) || !isLocal(r) || forwarded(r)):
 		return forbidden("providers can be managed only with a key where other machines can call: set ALLAMA_KEYS_FILE, and put [admin] behind the key of whoever may")
 	case fromElsewhere(r):
 		return forbidden("web pages of another origin may not manage providers")
@@ -80,6 +91,20 @@ func (s *Server) mayManage(r *http.Request) error {
 		}
 	}
 	return nil
+}
+
+// isLocal reports whether a request is from this machine, and calls it by a name
+// that no other machine has.
+func isLocal(r *http.Request) bool {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil || !peer.Addr().Unmap().IsLoopback() {
+		return false
+	}
+	host := r.Host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	return isLoopback(strings.ToLower(strings.Trim(host, "[]")))
 }
 
 // forwarded reports whether a proxy says that the request is somebody else's,
@@ -102,8 +127,17 @@ func fromElsewhere(r *http.Request) bool {
 	return site != "" && site != "same-origin" && site != "none"
 }
 
-// askRoster has something done, and says who asked for it.
+// askRoster has something done, and says who asked for it. What is no name is
+// neither asked about nor repeated: it may be long, or meant to be taken for
+// something else in a log.
 func (s *Server) askRoster(w *response, r *http.Request, ask roster.Request) (roster.Answer, error) {
+	switch {
+	case ask.Name == "" || roster.ValidName(ask.Name):
+	case ask.Action == roster.Add:
+		return roster.Answer{}, invalid("name", "name: use lower-case letters, digits, - and _, at most 63, and begin with a letter or a digit")
+	default:
+		return roster.Answer{}, &llm.Error{Code: llm.CodeNotFound, Message: "there is no provider of that name"}
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), manageTimeout)
 	defer cancel()
 	a, err := s.providers.Ask(ctx, ask)
@@ -170,6 +204,11 @@ func (s *Server) answerWith(w *response, r *http.Request, status int, ask roster
 	if err != nil {
 		return err
 	}
+	return s.showOne(w, status, a)
+}
+
+// showOne answers with the only provider of an answer.
+func (s *Server) showOne(w *response, status int, a roster.Answer) error {
 	if len(a.Providers) != 1 {
 		return errors.New("the answer is not about one provider")
 	}

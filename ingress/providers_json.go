@@ -2,6 +2,7 @@ package ingress
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,21 +20,28 @@ const contentJSON = "application/json"
 
 // A providerObject is a provider as it is shown, without its key.
 type providerObject struct {
-	Name           string     `json:"name"`
-	Object         string     `json:"object"`
-	Kind           string     `json:"kind"`
-	BaseURL        string     `json:"base_url"`
-	Source         string     `json:"source"` // environment, api
-	ReadOnly       bool       `json:"read_only"`
-	Active         bool       `json:"active"`
-	HasKey         bool       `json:"has_key"`
-	MaxConcurrency int        `json:"max_concurrency,omitempty"`
-	Timeout        string     `json:"timeout,omitempty"`
-	Strict         bool       `json:"strict"`
-	Models         int        `json:"models"`
-	SyncedAt       *time.Time `json:"synced_at"` // null: never
-	Stale          bool       `json:"stale"`
-	Error          string     `json:"error,omitempty"`
+	Name           string `json:"name"`
+	Object         string `json:"object"`
+	Kind           string `json:"kind"`
+	BaseURL        string `json:"base_url"`
+	Source         string `json:"source"` // environment, api
+	ReadOnly       bool   `json:"read_only"`
+	Active         bool   `json:"active"`
+	HasKey         bool   `json:"has_key"`
+	MaxConcurrency int    `json:"max_concurrency,omitempty"`
+	Timeout        string `json:"timeout,omitempty"`
+	Strict         bool   `json:"strict"`
+	ForwardBeta    *bool  `json:"forward_beta,omitempty"` // missing: the kind's default
+	providerState
+}
+
+// A providerState is how a provider is, whatever was said of it.
+type providerState struct {
+	Models   int        `json:"models"`
+	SyncedAt *time.Time `json:"synced_at"` // null: never
+	Stale    bool       `json:"stale"`
+	State    string     `json:"state"` // of its calls: open, paused, draining
+	Error    string     `json:"error,omitempty"`
 }
 
 type providerList struct {
@@ -77,7 +85,8 @@ func newProviderObject(p roster.Provider, index *catalog.Index) providerObject {
 	o := providerObject{
 		Name: p.Name, Object: "provider", Kind: p.Kind, BaseURL: p.BaseURL,
 		Source: string(p.Source), ReadOnly: p.Source != roster.API, Active: p.Active, HasKey: p.HasKey,
-		MaxConcurrency: p.MaxConcurrency, Strict: p.Strict, Error: p.Error,
+		MaxConcurrency: p.MaxConcurrency, Strict: p.Strict, ForwardBeta: p.Beta,
+		providerState: providerState{State: string(cmp.Or(p.State, roster.Open)), Error: p.Error},
 	}
 	if p.Timeout > 0 {
 		o.Timeout = p.Timeout.String()
@@ -106,6 +115,7 @@ type providerChange struct {
 	MaxConcurrency *int            `json:"max_concurrency"` // 0: the default
 	Timeout        *string         `json:"timeout"`         // such as 30s; empty: the default
 	Strict         *bool           `json:"strict"`
+	ForwardBeta    *bool           `json:"forward_beta"`
 }
 
 // readChange reads what is to be set, and of which provider. Of the key, only
@@ -129,7 +139,7 @@ func readChange(body []byte, name string, sealer *roster.Sealer) (string, roster
 	if c.Host != nil && strings.Contains(*c.Host, "@") { // which would travel in the clear
 		return "", roster.Patch{}, invalid("host", "host: must have no user and no password in it")
 	}
-	set := roster.Patch{Kind: c.Kind, Host: c.Host, Active: c.Active, MaxConcurrency: c.MaxConcurrency, Strict: c.Strict}
+	set := roster.Patch{Kind: c.Kind, Host: c.Host, Active: c.Active, MaxConcurrency: c.MaxConcurrency, Strict: c.Strict, Beta: c.ForwardBeta}
 	var err error
 	if set.Timeout, err = readTimeout(c.Timeout); err != nil {
 		return "", roster.Patch{}, err
@@ -145,7 +155,7 @@ func unreadableChange(err error) error {
 		return invalid(e.Field, fmt.Sprintf("%s: is not of the right type", e.Field))
 	}
 	if strings.HasPrefix(err.Error(), "json: unknown field ") {
-		return invalid("", "there is a field that is not known; known are name, kind, host, api_key, active, max_concurrency, timeout, strict")
+		return invalid("", "there is a field that is not known; known are name, kind, host, api_key, active, max_concurrency, timeout, strict, forward_beta")
 	}
 	return invalid("", "the body is not a JSON object")
 }

@@ -82,6 +82,8 @@ func TestWhoMayManageProviders(t *testing.T) {
 		{"a page of somebody", loopback, []string{jsonBody, "Origin: https://evil.example"}, 403, ""},
 		{"a page of another site, without an origin", loopback, []string{jsonBody, "Sec-Fetch-Site: cross-site"}, 403, "another origin"},
 		{"a page of another origin with the key", withKeys, []string{boss, jsonBody, "Origin: http://localhost:3000"}, 403, "another origin"},
+		{"by the address of loopback", loopback, []string{jsonBody, "Host: [::1]:8080"}, 200, ""},
+		{"by a name that is allowed for calls", &Config{AllowedHosts: []string{"gateway.example"}}, []string{jsonBody, "Host: gateway.example"}, 403, "only with a key"},
 		{"another name of this machine", loopback, []string{jsonBody, "Host: evil.example"}, 403, ""},
 	}
 	for _, tt := range tests {
@@ -116,6 +118,39 @@ func TestWhoMayManageProviders(t *testing.T) {
 	}
 }
 
+// The peer counts, not only the address that the server listens on: a socket can
+// be handed on.
+func TestWhoCallsFromThisMachine(t *testing.T) {
+	for _, tt := range []struct {
+		peer, host string
+		want       bool
+	}{
+		{"127.0.0.1:9", "localhost:8080", true}, {"[::1]:9", "127.0.0.1", true}, {"[::ffff:127.0.0.1]:9", "LOCALHOST", true},
+		{"10.0.0.1:9", "localhost", false}, {"", "localhost", false}, {"127.0.0.1:9", "localhost.evil.example", false}, {"127.0.0.1:9", "", false},
+	} {
+		if got := isLocal(&http.Request{RemoteAddr: tt.peer, Host: tt.host}); got != tt.want {
+			t.Errorf("from %q to %q: got %t", tt.peer, tt.host, got)
+		}
+	}
+}
+
+// What is no name gets nowhere, least of all into the log.
+func TestWhatIsNoNameOfAProvider(t *testing.T) {
+	g, c := withClerk(t, nil)
+	for _, name := range []string{"A", strings.Repeat("a", 20_000), "x%0Alevel=ERROR", "..."} {
+		got := g.do(g.request("DELETE", "/api/v1/providers/"+name, "", pairs(jsonBody)...))
+		if got.status != 404 || len(got.body) > 300 {
+			t.Errorf("%.20s: got %d %.200s", name, got.status, got.body)
+		}
+	}
+	if got := g.post("/api/v1/providers", `{"name":"`+strings.Repeat("a", 60_000)+`","kind":"openai"}`, pairs(jsonBody)...); got.status != 400 || len(got.body) > 300 {
+		t.Errorf("added: got %d %.200s", got.status, got.body)
+	}
+	if len(c.asked) > 0 {
+		t.Errorf("asked for %d things", len(c.asked))
+	}
+}
+
 func TestChangesOfProvidersAreJSON(t *testing.T) {
 	g, c := withClerk(t, nil)
 	for _, kind := range []string{"", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"} {
@@ -133,7 +168,7 @@ func TestChangesOfProvidersAreJSON(t *testing.T) {
 func TestAProvidersKeyLeavesTheIngressSealed(t *testing.T) {
 	const canary = "sk-canary"
 	g, c := withClerk(t, nil)
-	got := g.post("/api/v1/providers", `{"name":"x","kind":"openai","host":"h","api_key":"`+canary+`","active":false,"max_concurrency":3,"timeout":"2m","strict":true}`, pairs(jsonBody)...)
+	got := g.post("/api/v1/providers", `{"name":"x","kind":"openai","host":"h","api_key":"`+canary+`","active":false,"max_concurrency":3,"timeout":"2m","strict":true,"forward_beta":false}`, pairs(jsonBody)...)
 	if got.status != 201 || len(c.asked) != 1 {
 		t.Fatalf("got %d %s", got.status, got.body)
 	}
@@ -141,7 +176,7 @@ func TestAProvidersKeyLeavesTheIngressSealed(t *testing.T) {
 	if key, err := g.server.providers.Sealer.Open("x", *set.Key); key.Reveal() != canary || err != nil {
 		t.Errorf("the key was sealed to %v, %v", key, err)
 	}
-	if *set.Host != "h" || *set.Active || *set.MaxConcurrency != 3 || *set.Timeout != 2*time.Minute || !*set.Strict || set.Kind != "openai" {
+	if *set.Host != "h" || *set.Active || *set.MaxConcurrency != 3 || *set.Timeout != 2*time.Minute || !*set.Strict || *set.Beta || set.Kind != "openai" {
 		t.Errorf("asked for %+v", set)
 	}
 	g.do(g.request("PATCH", "/api/v1/providers/x", `{"api_key":""}`, pairs(jsonBody)...))
@@ -168,7 +203,7 @@ func TestAProvidersKeyLeavesTheIngressSealed(t *testing.T) {
 func TestProvidersAreShownWithWhatTheCatalogKnows(t *testing.T) {
 	g, c := withClerk(t, nil)
 	want := `{"name":"oai","object":"provider","kind":"openai","base_url":"https://api.example.com/v1","source":"api","read_only":false,` +
-		`"active":true,"has_key":true,"timeout":"1m0s","strict":false,"models":2,"synced_at":null,"stale":false}`
+		`"active":true,"has_key":true,"timeout":"1m0s","strict":false,"models":2,"synced_at":null,"stale":false,"state":"open"}`
 	if got := g.get("/api/v1/providers/oai"); got.body != want || got.header.Get("Cache-Control") != "no-store" {
 		t.Errorf("got  %s\nwant %s", got.body, want)
 	}

@@ -72,10 +72,13 @@ var shouldRetry = map[llm.Code]bool{
 	llm.CodeOverloaded:    true,
 }
 
-// retryHeaders say in three ways whether and when to try again.
+const headerShouldRetry = "X-Should-Retry"
+
+// retryHeaders say in three ways whether and when to try again. What was said
+// of that before is left alone.
 func retryHeaders(h http.Header, e *llm.Error) {
-	if retry, known := shouldRetry[e.Code]; known {
-		h.Set("X-Should-Retry", strconv.FormatBool(retry && e.RetryAfter <= maxPatience))
+	if retry, known := shouldRetry[e.Code]; known && h.Get(headerShouldRetry) == "" {
+		h.Set(headerShouldRetry, strconv.FormatBool(retry && e.RetryAfter <= maxPatience))
 	}
 	if e.RetryAfter > 0 {
 		h.Set("Retry-After", itoa(int64(math.Ceil(e.RetryAfter.Seconds()))))

@@ -13,6 +13,7 @@ import (
 	"github.com/offbeat-studio/allama/shared/bus"
 	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/llm"
+	"github.com/offbeat-studio/allama/shared/queue"
 )
 
 // A relay writes the answer to one call to the client, as it comes.
@@ -22,10 +23,11 @@ import (
 // long silence is broken earlier, where the dialect has a way to.
 type relay struct {
 	*exchange
-	call   *bus.Call
 	cancel context.CancelCauseFunc // of the call
 
-	mu        sync.Mutex // guards what follows, and the response: a timer writes, too
+	mu        sync.Mutex  // guards what follows, and the response: a timer writes, too
+	pass      *queue.Pass // nil before there is one, and for calls that do not queue
+	call      *bus.Call   // nil before it is made
 	head      bus.Head
 	answer    answer // of the current attempt; nil before its head
 	heads     int    // that came, one for each attempt
@@ -41,19 +43,13 @@ type relay struct {
 // errWrite is why a call is cancelled when its client takes nothing any more.
 var errWrite = errors.New("the client cannot be written to")
 
-func newRelay(x *exchange, call *bus.Call, cancel context.CancelCauseFunc) *relay {
-	return &relay{exchange: x, call: call, cancel: cancel, last: time.Now()}
+func newRelay(x *exchange, cancel context.CancelCauseFunc) *relay {
+	return &relay{exchange: x, cancel: cancel, last: time.Now()}
 }
 
 // run writes the answer. It returns the error with which the call has failed,
 // of which the client has not been told yet.
 func (r *relay) run(ctx context.Context) error {
-	if r.stream && len(r.endpoint.framing.KeepAlive) > 0 {
-		r.mu.Lock()
-		r.silence = time.AfterFunc(r.endpoint.server.keepAlive, r.breakSilence)
-		r.mu.Unlock()
-		defer r.stopTimer()
-	}
 	for batch, err := range r.call.Batches(ctx) {
 		if err != nil {
 			return err
@@ -151,6 +147,7 @@ func (r *relay) add(piece []byte) error {
 func (r *relay) end(attempt int, e bus.End) error {
 	r.usage = e.Usage
 	if e.Error != nil {
+		r.refused = true
 		return r.broken(e.Error)
 	}
 	if r.answer == nil {
@@ -209,14 +206,15 @@ func (r *relay) flush(attempt int) error {
 }
 
 func (r *relay) commit(attempt int) bool {
-	if !r.committed {
-		r.committed = r.call.Commit(attempt)
+	if !r.committed && r.call.Commit(attempt) {
+		r.committed = true
+		r.answers()
 	}
 	return r.committed
 }
 
 func (r *relay) sendWhole() error {
-	r.callHeaders(r.call, slices.Concat(r.warnings, r.head.Warnings))
+	r.callHeaders(slices.Concat(r.warnings, r.head.Warnings))
 	contentType := r.endpoint.speaker.json // of the upstream's own, the parameters are lost
 	if media := r.head.ContentType; r.encoder == nil && !strings.HasPrefix(contentType, media) {
 		contentType = media
@@ -230,7 +228,7 @@ func (r *relay) sendWhole() error {
 // send writes a piece of a stream and flushes it.
 func (r *relay) send(p []byte) error {
 	if r.out.status == 0 {
-		r.callHeaders(r.call, slices.Concat(r.warnings, r.head.Warnings))
+		r.callHeaders(slices.Concat(r.warnings, r.head.Warnings))
 		h := r.out.Header()
 		// The upstream's own content type is not gone by: it may lack or add
 		// parameters that clients compare.
@@ -247,33 +245,6 @@ func (r *relay) send(p []byte) error {
 	}
 	r.last = time.Now()
 	return gone(r.out.control.Flush())
-}
-
-// breakSilence sends a sign of life when nothing was written for a while.
-func (r *relay) breakSilence() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.over || r.whole {
-		return
-	}
-	every := r.endpoint.server.keepAlive
-	if left := every - time.Since(r.last); left > 0 {
-		r.silence.Reset(left)
-		return
-	}
-	if err := r.send(r.endpoint.framing.KeepAlive); err != nil {
-		r.cancel(errWrite)
-		return
-	}
-	r.silence.Reset(every)
-}
-
-// stopTimer returns when the timer will not write any more.
-func (r *relay) stopTimer() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.over = true
-	r.silence.Stop()
 }
 
 // gone marks a failed write: the client cannot be told of it.

@@ -3,6 +3,7 @@ package ingress
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"strings"
 	"time"
 
@@ -12,12 +13,32 @@ import (
 )
 
 // callHeaders say who serves the call and how long it has waited.
-func (x *exchange) callHeaders(call *bus.Call, warnings []llm.Warning) {
-	x.modelHeaders()
-	h := x.out.Header()
-	h.Set("X-Allama-Attempts", itoa(call.Attempts()))
-	h.Set("X-Allama-Queue-Ms", itoa(call.Queued().Milliseconds()))
-	warningHeaders(h, x.ownFields(warnings))
+func (r *relay) callHeaders(warnings []llm.Warning) {
+	now := r.stay
+	if r.call != nil {
+		now.attempts += r.call.Attempts()
+		now.queued += r.call.Queued()
+	} else {
+		now.queued = time.Since(r.out.began) // it waits in a room
+	}
+	r.modelHeaders()
+	now.headers(r.out.Header())
+	warningHeaders(r.out.Header(), r.ownFields(warnings))
+}
+
+// leave takes note of what the call of the relay has taken.
+func (r *relay) leave() {
+	r.attempts += r.call.Attempts()
+	r.queued += r.call.Queued()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.call = nil
+}
+
+func (s stay) headers(h http.Header) {
+	h.Set("X-Allama-Attempts", itoa(s.attempts))
+	h.Set("X-Allama-Queue-Ms", itoa(s.queued.Milliseconds()))
+	h.Set("X-Allama-Queue-Position", itoa(s.position))
 }
 
 func (x *exchange) modelHeaders() {

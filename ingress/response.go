@@ -24,6 +24,9 @@ type response struct {
 	key      string // the name of the client's key; empty without one
 	strict   bool   // the client's calls are strict, because of its key
 	admin    bool   // the client may change which models there are
+	share    share  // of the client's key
+	grace    bool   // the client's calls go on without it, because of its key
+	leased   func() // told when a worker first has the call; nil: nobody
 	call     bool   // a call, which is logged by its endpoint
 	began    time.Time
 	first    time.Time // when the status was sent

@@ -46,6 +46,8 @@ func (s *Server) router() *mux.Router {
 	add("/api/v1/sync", s.sync, http.MethodPost)
 	add("/api/v1/catalog", s.listCatalog, read...)
 	s.addProviders(add)
+	add("/api/v1/queue", s.showQueue, read...)
+	add("/api/v1/calls/{id}", s.endCall, http.MethodDelete)
 	add("/api/tags", s.listTags, read...)
 	add("/api/show", s.showTag, http.MethodPost)
 	for _, c := range changes {

@@ -52,6 +52,9 @@ func (s *seeker) find(ctx context.Context, name string, look func(*catalog.Index
 	if t, ok := look(s.catalog.Index(), name); ok {
 		return t, true
 	}
+	if s.catalog.Index().HidesName(name) {
+		return catalog.Target{}, false // whatever the lists say
+	}
 	done := s.enter()
 	if done == nil {
 		return catalog.Target{}, false

@@ -20,6 +20,7 @@ type lister struct {
 	asked atomic.Int32
 	hold  chan struct{} // if not nil, answers wait for it
 	last  atomic.Value  // of the requests
+	rules *catalog.Rules
 }
 
 // lists has the lister publish a catalog with these models besides the rig's
@@ -42,7 +43,7 @@ func (g *rig) lists(l *lister, more ...catalog.Model) {
 				reply(catalog.Refreshed{Unknown: true})
 				return
 			}
-			s := catalog.Snapshot{Revision: revision, Providers: providers(), Models: append(models(), more...)}
+			s := catalog.Snapshot{Revision: revision, Providers: providers(), Models: append(models(), more...), Rules: l.rules}
 			if err := catalog.Publish(g.t.Context(), js, s); err != nil {
 				return // the test is over
 			}

@@ -15,7 +15,10 @@ import (
 
 	"github.com/offbeat-studio/allama/shared/bus"
 	"github.com/offbeat-studio/allama/shared/catalog"
+	"github.com/offbeat-studio/allama/shared/failover"
+	"github.com/offbeat-studio/allama/shared/idem"
 	"github.com/offbeat-studio/allama/shared/logging"
+	"github.com/offbeat-studio/allama/shared/queue"
 )
 
 const (
@@ -23,6 +26,7 @@ const (
 	idleTimeout   = 120 * time.Second
 	headerSize    = 64 << 10
 	silence       = 15 * time.Second // after which a stream shows a sign of life
+	firstWord     = 5 * time.Second  // after which a client that waits for its turn is told so; until then it can get a status
 	lastWords     = 5 * time.Second  // for calls that are told that the server stops
 )
 
@@ -35,6 +39,7 @@ type Parts struct {
 	Owner   *bus.Owner
 	Catalog *catalog.View
 	Logger  *slog.Logger // default: discard
+	Calls   *idem.Book   // of calls with an idempotency key; nil: no other server has the same clients
 
 	Providers Providers
 }
@@ -47,6 +52,7 @@ type Server struct {
 	catalog   *catalog.View
 	providers Providers
 	seeker    *seeker
+	lobby
 	log       *slog.Logger
 	keys      keyring
 	guard     guard
@@ -54,9 +60,25 @@ type Server struct {
 	calls     map[string]*speaker // by the path of the call
 	handler   http.Handler
 	keepAlive time.Duration
-	ready     chan struct{}
-	addr      atomic.Pointer[net.Addr]
-	draining  atomic.Bool
+	firstWord time.Duration
+	life
+}
+
+// A lobby is where calls are shown their way, wait, and are seen.
+type lobby struct {
+	guide   *failover.Guide
+	gate    *queue.Gate
+	board   board
+	cluster cluster
+	states  states
+}
+
+// life is how far a server has come.
+type life struct {
+	ready    chan struct{}
+	addr     atomic.Pointer[net.Addr]
+	draining atomic.Bool
+	errands  *errands // which it waits for in the end
 }
 
 // New returns a server that does not listen yet. It fails when cfg is not
@@ -73,10 +95,14 @@ func New(cfg Config, parts Parts) (*Server, error) {
 		cfg: cfg.withDefaults(), owner: parts.Owner, catalog: parts.Catalog, providers: parts.Providers,
 		log:      log.With(slog.String(logging.KeyComponent, "ingress")),
 		speakers: speakers(), calls: map[string]*speaker{},
-		keepAlive: silence, ready: make(chan struct{}),
+		keepAlive: silence, firstWord: firstWord, life: life{ready: make(chan struct{})},
 	}
+	s.board.slips, s.cluster.id = map[string]*slip{}, bus.NewID()[:peerID]
 	s.guard = newGuard(s.cfg)
 	s.seeker = &seeker{catalog: s.catalog, log: s.log, wait: seekWait}
+	s.errands = newErrands(s.cfg.Keep, parts.Calls)
+	s.guide = failover.NewGuide(failover.Options{Load: s.load})
+	s.gate = queue.NewGate(queue.Options{Depth: s.cfg.QueueDepth, Cap: func(provider string) int { return s.owner.Load(provider).Cap }})
 	if cfg.KeysFile != "" {
 		var err error
 		if s.keys, err = loadKeys(cfg.KeysFile, s.log); err != nil {
@@ -84,7 +110,7 @@ func New(cfg Config, parts Parts) (*Server, error) {
 		}
 	}
 	s.handler = s.front(s.router())
-	return s, nil
+	return s, s.listen()
 }
 
 // Handler returns what the server serves.
@@ -114,6 +140,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.addr.Store(&addr)
 	calls, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer end(nil)
+	go s.follow(calls)
 	web := &http.Server{
 		Handler:           s.handler,
 		ReadHeaderTimeout: headerTimeout,
@@ -142,20 +169,25 @@ func (s *Server) drain(web *http.Server, end context.CancelCauseFunc) error {
 	if s.cfg.DrainDelay > 0 {
 		<-time.After(s.cfg.DrainDelay)
 	}
-	if shutdown(web, s.cfg.DrainTimeout) == nil {
+	if s.shutdown(web, s.cfg.DrainTimeout) == nil {
 		return nil
 	}
 	s.log.Warn("the drain timeout is over, ending the calls that still run")
 	end(errStopping)
-	if shutdown(web, lastWords) == nil {
+	s.errands.stop(errStopping)
+	if s.shutdown(web, lastWords) == nil {
 		return nil
 	}
 	return errors.Join(errors.New("clients that take nothing were cut off"), web.Close())
 }
 
-// shutdown stops accepting and waits for the running calls.
-func shutdown(web *http.Server, timeout time.Duration) error {
+// shutdown stops accepting and waits for the running calls, and for those whose
+// clients have left.
+func (s *Server) shutdown(web *http.Server, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	return web.Shutdown(ctx)
+	if err := web.Shutdown(ctx); err != nil {
+		return err
+	}
+	return s.errands.wait(ctx)
 }

@@ -267,7 +267,7 @@ func TestSilenceIsBroken(t *testing.T) {
 			if <-answer {
 				return says(bus.End{}, hello()...)(ctx, j, r)
 			}
-			return bus.End{Error: &llm.Error{Code: llm.CodeUpstream, Message: "it broke"}}
+			return bus.End{Error: &llm.Error{Code: llm.CodeUpstream, Firm: true, Message: "it broke"}}
 		})
 		for _, well := range []bool{true, false} {
 			body := g.open(tt.path, ask("tiny", true))
