@@ -5,10 +5,13 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/offbeat-studio/allama/shared/logging"
+	"github.com/offbeat-studio/allama/shared/roster"
 	"github.com/offbeat-studio/allama/workers"
+	"github.com/offbeat-studio/allama/workers/catalogsync/sqlite"
 )
 
 // A note is a service that does nothing but say something.
@@ -32,7 +35,7 @@ func (n note) Run(ctx context.Context) error {
 }
 
 // sayProviders logs what was configured.
-func (p *process) sayProviders() {
+func (p *process) sayProviders(ctx context.Context) {
 	for _, c := range p.cfg.Providers {
 		log := p.log.With(slog.String(logging.KeyProvider, c.Name))
 		if c.Kind == nameDemo {
@@ -48,8 +51,8 @@ func (p *process) sayProviders() {
 			log.Warn("the provider has no key and will most likely refuse calls", slog.String("set", variable(c.Name, "API_KEY")))
 		}
 	}
-	if len(p.cfg.Providers) == 0 {
-		p.log.Warn("no provider is active, so there is no model", slog.String("next", "set a key, such as OPENAI_API_KEY"))
+	if len(p.cfg.Providers) == 0 && !p.cfg.hasDefined(ctx) {
+		p.log.Warn("no provider is active, so there is no model until one is defined", slog.String("next", "set a key, such as OPENAI_API_KEY"))
 	}
 }
 
@@ -90,8 +93,8 @@ func reachable(listener net.Addr) string {
 const probeTimeout = 500 * time.Millisecond
 
 // decideDemo settles whether the demo is on where that was left open: it is
-// when nobody configured a provider and no Ollama answers. It reports whether
-// it switched it on.
+// when nobody configured a provider, none was defined at run time, and no Ollama
+// answers. It reports whether it switched it on.
 func (c *config) decideDemo(ctx context.Context) bool {
 	if c.Demo != nil {
 		return false
@@ -101,12 +104,24 @@ func (c *config) decideDemo(ctx context.Context) bool {
 			return false
 		}
 	}
+	if c.hasDefined(ctx) {
+		return false
+	}
 	for _, p := range c.Known {
 		if p.Name == nameDemo {
 			c.Providers = append(c.Providers, p)
 		}
 	}
 	return true
+}
+
+// hasDefined reports whether the database has providers that were defined at
+// run time and are in use. One that cannot be read has none.
+func (c *config) hasDefined(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	r, err := sqlite.PeekRoster(ctx, c.DatabasePath)
+	return err == nil && slices.ContainsFunc(r.Active(), func(d roster.Definition) bool { return !c.isKnown(d.Name) })
 }
 
 // answers reports whether a provider can be asked for its models.

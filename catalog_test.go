@@ -75,7 +75,7 @@ func TestTheListOutlivesAProvider(t *testing.T) {
 	}
 	asked := upstreams[0].asked.Load()
 	fastest := time.Hour
-	for _, path := range slices.Repeat([]string{"/v1/models", "/api/tags", "/v1/models/model-C"}, 10) {
+	for _, path := range slices.Repeat([]string{"/v1/models", "/api/tags", "/v1/models/model-C", "/api/v1/catalog"}, 10) {
 		began := time.Now()
 		if got := fetchText(t, http.MethodGet, base+path); !strings.Contains(got, "model-C") {
 			t.Errorf("%s: got %s", path, got)
@@ -89,6 +89,10 @@ func TestTheListOutlivesAProvider(t *testing.T) {
 		t.Errorf("the lists cost %d calls upstream", got-asked)
 	}
 
+	if got := staleAt(t, base); !slices.Equal(got, []string{"model-C"}) {
+		t.Errorf("stale are %q, want the dead provider's alone", got)
+	}
+
 	upstreams[2].models.Store([]string{"model-C", "model-new"})
 	upstreams[2].serve(t, addresses[2])
 	if got := fetchText(t, http.MethodPost, base+"/api/v1/sync?provider=c"); !strings.Contains(got, `"provider":"c","models":2`) {
@@ -97,6 +101,52 @@ func TestTheListOutlivesAProvider(t *testing.T) {
 	if got := listedAt(t, base); !slices.Equal(got, append(all, "model-new")) {
 		t.Errorf("after the sync: %q", got)
 	}
+	if got := staleAt(t, base); len(got) > 0 {
+		t.Errorf("after the sync %q are stale", got)
+	}
+}
+
+// What nobody asks for is there after an interval, too: a model that was added,
+// and the models of a provider that was dead from the start.
+func TestTheListFollowsTheProviders(t *testing.T) {
+	t.Parallel()
+	live, late := &aList{}, &aList{}
+	live.models.Store([]string{"model-A"})
+	late.models.Store([]string{"model-B"})
+	at, _ := live.serve(t, "127.0.0.1:0")
+	dead, stop := late.serve(t, "127.0.0.1:0")
+	stop()
+	base, stop := serving(t, []string{"PORT=0", "DATABASE_PATH=" + t.TempDir() + "/allama.db", "ALLAMA_SYNC_INTERVAL=1s",
+		"ALLAMA_PROVIDERS=a,b", "A_KIND=openai", "A_HOST=http://" + at, "B_KIND=openai", "B_HOST=http://" + dead})
+	defer stop()
+	waitForModels(t, base, []string{"model-A"})
+	live.models.Store([]string{"model-A", "model-new"})
+	late.serve(t, dead)
+	began := time.Now()
+	waitForModels(t, base, []string{"model-A", "model-B", "model-new"})
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("with an interval of a second it took %v", took)
+	}
+}
+
+// staleAt returns the models of which the catalog says that they may be gone.
+func staleAt(t *testing.T, base string) (names []string) {
+	t.Helper()
+	var l struct {
+		Data []struct {
+			Name string
+			Seen struct{ Stale bool }
+		}
+	}
+	if err := json.Unmarshal([]byte(fetchText(t, http.MethodGet, base+"/api/v1/catalog")), &l); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range l.Data {
+		if m.Seen.Stale {
+			names = append(names, m.Name)
+		}
+	}
+	return names
 }
 
 var baseAddress = regexp.MustCompile(`http://127\.0\.0\.1:\d+`)

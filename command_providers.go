@@ -32,6 +32,7 @@ func (p program) providersCommand() *cli.Command {
 		&cli.BoolFlag{Name: "key-stdin", Usage: "read its key from the standard input"},
 		&cli.IntFlag{Name: "max-concurrency", Usage: "calls at once, over all workers; 0: the default"},
 		&cli.StringFlag{Name: "timeout", Usage: "longest silence of the provider, such as 2m"},
+		&cli.BoolFlag{Name: "forward-beta", Usage: "clients' headers that ask for beta features are sent on; of the kind anthropic only"},
 		&cli.BoolFlag{Name: "strict", Usage: "calls are rather refused than sent with less in them"},
 	}
 	kind := &cli.StringFlag{Name: "kind", Usage: "the API that it offers: openai, anthropic, ollama, or the name of a vendor", Required: true}
@@ -66,6 +67,7 @@ type shownProvider struct {
 	BaseURL  string `json:"base_url"`
 	Source   string
 	Active   bool
+	State    string
 	HasKey   bool `json:"has_key"`
 	Models   int
 	SyncedAt *time.Time `json:"synced_at"`
@@ -91,13 +93,22 @@ func (p program) providers(ctx context.Context, c *cli.Command) error {
 		if s.HasKey {
 			key = "yes"
 		}
-		rows = append(rows, []string{s.Name, s.Kind, orDash(s.BaseURL), s.Source, key, strconv.Itoa(s.Models), s.state()})
+		rows = append(rows, []string{s.Name, s.Kind, orDash(s.BaseURL), s.Source, key, strconv.Itoa(s.Models), s.condition()})
 	}
 	return printTable(p.stdout, rows)
 }
 
-// state says in a word, or with the reason, how a provider is.
-func (s shownProvider) state() string {
+// condition says how a provider is, and what becomes of its calls where they are
+// not just made.
+func (s shownProvider) condition() string {
+	if s.Active && s.State != "" && s.State != stateOpen {
+		return s.State + ", " + s.listed()
+	}
+	return s.listed()
+}
+
+// listed says in a word, or with the reason, how a provider lists its models.
+func (s shownProvider) listed() string {
 	switch {
 	case !s.Active:
 		return "off"
@@ -141,13 +152,14 @@ type providerSettings struct {
 	MaxConcurrency *int    `json:"max_concurrency,omitempty"`
 	Timeout        *string `json:"timeout,omitempty"`
 	Strict         *bool   `json:"strict,omitempty"`
+	ForwardBeta    *bool   `json:"forward_beta,omitempty"`
 }
 
 // settings are what the flags say.
 func (p program) settings(c *cli.Command) (providerSettings, error) {
 	body := providerSettings{
 		Host: given(c, "host", c.String), Timeout: given(c, "timeout", c.String),
-		MaxConcurrency: given(c, "max-concurrency", c.Int), Strict: given(c, "strict", c.Bool),
+		MaxConcurrency: given(c, "max-concurrency", c.Int), Strict: given(c, "strict", c.Bool), ForwardBeta: given(c, "forward-beta", c.Bool),
 	}
 	if !c.Bool("key-stdin") {
 		return body, nil

@@ -78,6 +78,8 @@ func TestProvidersAreManagedFromTheCommandLine(t *testing.T) {
 	p.wants(exitOK, `"has_key": true`, "", "providers", "list", "--json")
 	p.wants(exitOK, `"has_key": false`, "\n", "providers", "set", "late", "--key-stdin", "--json")
 
+	p.wants(exitOK, "beta, at http://127.0.0.1:1/v1, is on", "", "providers", "add", "beta", "--kind", "anthropic", "--host", "127.0.0.1:1")
+	p.wants(exitOK, `"forward_beta": true`, "", "providers", "set", "beta", "--forward-beta", "--json")
 	p.wants(exitOK, "dead, at http://127.0.0.1:1/v1, is on", "", "providers", "add", "dead", "--kind", "openai", "--host", "127.0.0.1:1")
 	p.wants(exitError, "provider dead does not list its models: ", "", "providers", "test", "dead")
 	p.wants(exitOK, "provider dead is removed", "", "providers", "remove", "dead")

@@ -24,6 +24,8 @@ type config struct {
 	DatabasePath string        `env:"DATABASE_PATH, default=./allama.db"`
 	SyncInterval time.Duration `env:"ALLAMA_SYNC_INTERVAL, default=5m"`
 
+	WorkerConcurrency int `env:"ALLAMA_WORKER_CONCURRENCY"` // calls of a provider that one process performs at once; 0: all that there may be
+
 	Bus    busConfig
 	Log    logConfig
 	Remote remoteConfig
@@ -53,6 +55,17 @@ type busConfig struct {
 	Listen string         `env:"ALLAMA_NATS_LISTEN"`
 	Token  logging.Secret `env:"ALLAMA_NATS_TOKEN"`
 	Store  string         `env:"ALLAMA_NATS_STORE"`
+
+	Cluster  clusterConfig
+	Shards   int `env:"ALLAMA_NATS_SHARDS"`   // 0: one, or one for each server of a cluster of our own
+	Replicas int `env:"ALLAMA_NATS_REPLICAS"` // 0: three where there are as many shards, or what there is
+}
+
+// A clusterConfig makes the NATS server that we run one of several.
+type clusterConfig struct {
+	Name   string `env:"ALLAMA_NATS_NAME"`
+	Listen string `env:"ALLAMA_NATS_CLUSTER_LISTEN"`
+	Routes busURL `env:"ALLAMA_NATS_ROUTES"`
 }
 
 type logConfig struct {
@@ -146,7 +159,7 @@ func (l *loader) values(fields []field) (values, sources map[string]string) {
 		if f.secret() && !l.known[f.name+fileSuffix] {
 			l.known[f.name+fileSuffix] = true
 			var err error
-			if value, source, err = l.env.secret(f.name); err != nil {
+			if value, source, err = l.env.secret(f.name, f.reader()); err != nil {
 				l.problem(f.name+fileSuffix, "%v", err)
 				continue
 			}

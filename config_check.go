@@ -37,6 +37,9 @@ func (l *loader) check(c *config) {
 	if c.SyncInterval < minSync {
 		l.problem("ALLAMA_SYNC_INTERVAL", "%v is too short: %v is the least", c.SyncInterval, minSync)
 	}
+	if c.WorkerConcurrency < 0 {
+		l.problem("ALLAMA_WORKER_CONCURRENCY", "%d is negative: leave it out for no limit", c.WorkerConcurrency)
+	}
 	if _, err := roster.NewSealer(c.SecretKey); err != nil {
 		l.problem("ALLAMA_SECRET_KEY", "%v", err)
 	}
@@ -58,6 +61,7 @@ func (l *loader) checkBus(b busConfig) {
 	if b.Listen != "" {
 		l.checkListen(b)
 	}
+	l.checkCluster(b)
 	if (b.Cert == "") != (b.Key == "") {
 		l.problem("NATS_CERT", "belongs together with NATS_KEY: set both or neither")
 	}

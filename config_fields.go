@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/offbeat-studio/allama/shared/logging"
 )
@@ -42,10 +43,18 @@ func appendFields(fields []field, v reflect.Value, rename func(string) string) [
 // secret reports whether the value may be read from a file.
 func (f field) secret() bool {
 	switch f.value.Type() {
-	case reflect.TypeFor[logging.Secret](), reflect.TypeFor[busURL]():
+	case reflect.TypeFor[logging.Secret](), reflect.TypeFor[keyList](), reflect.TypeFor[busURL]():
 		return true
 	}
 	return false
+}
+
+// reader reads the file of a secret.
+func (f field) reader() func(path string) (string, error) {
+	if f.value.Type() == reflect.TypeFor[keyList]() {
+		return readSecrets
+	}
+	return readSecret
 }
 
 // String returns the value as it may be shown, and nothing for one that was
@@ -93,6 +102,20 @@ func (f field) expected() string {
 type busURL string
 
 func (u busURL) String() string { return withoutUser(string(u)) }
+
+// A keyList is several keys, with commas or line breaks between them. Printed it
+// shows none.
+type keyList string
+
+func (l keyList) String() string { return logging.Secret(l).String() }
+
+func (l keyList) keys() []logging.Secret {
+	var keys []logging.Secret
+	for key := range strings.FieldsFuncSeq(string(l), func(r rune) bool { return r == ',' || unicode.IsSpace(r) }) {
+		keys = append(keys, logging.Secret(key))
+	}
+	return keys
+}
 
 // A hostURL is where a provider is. Printed it shows no password.
 type hostURL string

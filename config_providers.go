@@ -32,8 +32,11 @@ func isTaken(name string) bool {
 type providerEnv struct {
 	Host           hostURL        `env:"HOST"`
 	APIKey         logging.Secret `env:"API_KEY"`
+	APIKeys        keyList        `env:"API_KEYS"`
 	Active         *bool          `env:"ACTIVE"`
 	MaxConcurrency *int           `env:"MAX_CONCURRENCY"`
+	RPM            *int           `env:"RPM"`
+	TPM            *int           `env:"TPM"`
 	Timeout        *time.Duration `env:"TIMEOUT"`
 	Strict         bool           `env:"STRICT, default=false"`
 }
@@ -70,15 +73,15 @@ func (l *loader) providers(ctx context.Context, c *config) error {
 		if err := l.fillProvider(ctx, name, &env); err != nil {
 			return err
 		}
-		active := env.APIKey != "" || name == nameOllama // which needs none
+		active := env.hasKey() || name == nameOllama // which needs none
 		if env.Active != nil {
 			active = *env.Active
 		}
 		if name == nameOllama {
-			c.OllamaUnasked = env.Active == nil && env.Host == "" && env.APIKey == ""
+			c.OllamaUnasked = env.Active == nil && env.Host == "" && !env.hasKey()
 		}
 		p := l.provider(name, name, env)
-		if err := l.fillBeta(ctx, &p); err != nil {
+		if err := l.fillKind(ctx, &p); err != nil {
 			return err
 		}
 		c.addProvider(p, active)
@@ -123,7 +126,7 @@ func (l *loader) namedProviders(ctx context.Context, c *config) error {
 		l.checkNamed(name, env)
 		active := env.Rest.Active == nil || *env.Rest.Active
 		p := l.provider(name, env.Kind, env.Rest)
-		if err := l.fillBeta(ctx, &p); err != nil {
+		if err := l.fillKind(ctx, &p); err != nil {
 			return err
 		}
 		c.addProvider(p, active)
@@ -151,7 +154,9 @@ func (l *loader) fillBeta(ctx context.Context, p *workers.ProviderConfig) error 
 
 // provider returns the provider that env describes.
 func (l *loader) provider(name, kind string, env providerEnv) workers.ProviderConfig {
-	p := workers.ProviderConfig{Name: name, Kind: kind, Host: string(env.Host), APIKey: env.APIKey, Strict: env.Strict}
+	p := workers.ProviderConfig{Name: name, Kind: kind, Host: string(env.Host), Strict: env.Strict}
+	p.APIKey, p.APIKeys = env.keys()
+	p.RPM, p.TPM = l.perMinute(name, "RPM", env.RPM), l.perMinute(name, "TPM", env.TPM)
 	if env.MaxConcurrency != nil {
 		if p.MaxConcurrency = *env.MaxConcurrency; p.MaxConcurrency < 1 {
 			l.problem(variable(name, "MAX_CONCURRENCY"), "%d is too small: 1 is the least; to let no call through set %s=false",
@@ -167,6 +172,31 @@ func (l *loader) provider(name, kind string, env providerEnv) workers.ProviderCo
 		l.problem(variable(name, "HOST"), "%v; write it like https://api.example.com or 127.0.0.1:11434", innermost(err))
 	}
 	return p
+}
+
+// keys returns the first key and the others.
+func (e providerEnv) keys() (first logging.Secret, others []logging.Secret) {
+	keys := e.APIKeys.keys()
+	if e.APIKey != "" || len(keys) == 0 {
+		return e.APIKey, keys
+	}
+	return keys[0], keys[1:]
+}
+
+func (e providerEnv) hasKey() bool {
+	first, _ := e.keys()
+	return first != ""
+}
+
+// perMinute returns a rate; zero where there is to be none.
+func (l *loader) perMinute(name, key string, rate *int) int {
+	if rate == nil {
+		return 0
+	}
+	if *rate < 1 {
+		l.problem(variable(name, key), "%d is too small: 1 is the least; leave it out for no limit", *rate)
+	}
+	return *rate
 }
 
 // baseURL is where a provider will be called, without credentials; empty for

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"syscall"
 
 	"github.com/offbeat-studio/allama/shared/catalog"
 )
@@ -52,21 +53,29 @@ func (l *loader) readRules(c *config) configError {
 }
 
 // readRulesFile returns the text of a file of rules, which is never nil.
+//
+// It looks before it opens, for to open a pipe or a device may take for ever, or
+// do something; that what it has looked at is exchanged meanwhile does no harm
+// either.
 func readRulesFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	none := fmt.Errorf("%s is no file of rules: it is larger than %d bytes, or no file at all", path, maxRulesFile)
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, none
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close() //nolint:errcheck // nothing was written
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
+	text, err := io.ReadAll(io.LimitReader(f, maxRulesFile+1))
+	if err == nil && len(text) > maxRulesFile {
+		err = none
 	}
-	if !info.Mode().IsRegular() || info.Size() > maxRulesFile {
-		return nil, fmt.Errorf("%s is no file of rules: it is larger than %d bytes, or no file at all", path, maxRulesFile)
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxRulesFile))
-	return append([]byte{}, text...), err
+	return text, err
 }
 
 // providerNames returns the names of all providers, and whether each is active.

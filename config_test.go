@@ -8,13 +8,16 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/offbeat-studio/allama/shared/logging"
+	"github.com/offbeat-studio/allama/shared/roster"
 	"github.com/offbeat-studio/allama/workers"
+	"github.com/offbeat-studio/allama/workers/catalogsync/sqlite"
 )
 
 func TestProvidersAreActive(t *testing.T) {
@@ -76,7 +79,7 @@ func TestNamedProviderHasItsVariables(t *testing.T) {
 	c := mustLoad(t, "IS_OLLAMA_ACTIVE=false", "ALLAMA_PROVIDERS=gpu-1", "GPU_1_KIND=openai",
 		"GPU_1_HOST=10.0.0.7:8000", "GPU_1_API_KEY=k", "GPU_1_MAX_CONCURRENCY=3", "GPU_1_TIMEOUT=90s")
 	want := workers.ProviderConfig{Name: "gpu-1", Kind: "openai", Host: "10.0.0.7:8000", APIKey: "k", MaxConcurrency: 3, Timeout: 90e9}
-	if len(c.Providers) != 1 || c.Providers[0] != want {
+	if len(c.Providers) != 1 || !reflect.DeepEqual(c.Providers[0], want) {
 		t.Errorf("providers: got %+v, want only %+v", c.Providers, want)
 	}
 }
@@ -92,7 +95,7 @@ func TestVendorNeedsItsHostWhereThereIsNoneForEverybody(t *testing.T) {
 	}
 	c := mustLoad(t, "IS_OLLAMA_ACTIVE=false", "GROQ_API_KEY=k", "GROQ_HOST=https://proxy.example.com/v1", "GROQ_TIMEOUT=9s")
 	want := workers.ProviderConfig{Name: "groq", Kind: "groq", Host: "https://proxy.example.com/v1", APIKey: "k", Timeout: 9e9}
-	if len(c.Providers) != 1 || c.Providers[0] != want {
+	if len(c.Providers) != 1 || !reflect.DeepEqual(c.Providers[0], want) {
 		t.Errorf("providers: got %+v, want only %+v", c.Providers, want)
 	}
 }
@@ -123,7 +126,7 @@ func TestSecretComesFromOnePlace(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			env := newEnvironment(tt.env, variables(tt.dotenv))
-			got, _, err := env.secret("K")
+			got, _, err := env.secret("K", readSecret)
 			if got != tt.want || (err != nil) != (tt.want == "") {
 				t.Errorf("secret: got %q, %v, want %q", got, err, tt.want)
 			}
@@ -202,6 +205,34 @@ func TestDemoIsOnWhereThereIsNothingElse(t *testing.T) {
 				t.Errorf("demo is on: got %v, want %v", got, tt.want)
 			}
 		})
+	}
+}
+
+// Whoever has defined a provider at run time has no use for canned answers at
+// the next start.
+func TestDemoIsOffWhereAProviderIsDefined(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "allama.db")
+	s, err := sqlite.Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, tt := range []struct {
+		roster roster.Roster
+		want   bool
+	}{
+		{roster.Roster{}, true},
+		{roster.Roster{Revision: 1}.With(roster.Definition{Name: "groq", Kind: "groq"}), false},
+		{roster.Roster{Revision: 3}.With(roster.Definition{Name: "groq", Kind: "groq", Inactive: true}), true},
+	} {
+		if err := s.SaveRoster(t.Context(), tt.roster); err != nil {
+			t.Fatal(err)
+		}
+		c := mustLoad(t, "IS_OLLAMA_ACTIVE=false", "DATABASE_PATH="+path)
+		if got := c.decideDemo(t.Context()); got != tt.want {
+			t.Errorf("with %+v: demo is on: got %v, want %v", tt.roster.Definitions, got, tt.want)
+		}
 	}
 }
 

@@ -46,7 +46,7 @@ func (l *loader) vendors(ctx context.Context, c *config) error {
 		if err := l.fillProvider(ctx, v.Name, &env); err != nil {
 			return err
 		}
-		active := env.Host != "" || env.APIKey != "" && v.Host != ""
+		active := env.Host != "" || env.hasKey() && v.Host != ""
 		if env.Active != nil {
 			active = *env.Active
 		}
@@ -63,7 +63,7 @@ func (l *loader) vendors(ctx context.Context, c *config) error {
 
 // mentioned reports whether anything is set that makes a vendor a provider.
 func (l *loader) mentioned(name string) bool {
-	for _, key := range []string{"HOST", "API_KEY", "API_KEY" + fileSuffix, "ACTIVE"} {
+	for _, key := range []string{"HOST", "API_KEY", "API_KEY" + fileSuffix, "API_KEYS", "API_KEYS" + fileSuffix, "ACTIVE"} {
 		if value, _ := l.env.lookup(variable(name, key)); value != "" {
 			return true
 		}

@@ -52,7 +52,7 @@ func (p *process) defined() catalogsync.Defined {
 		d.Configured = append(d.Configured, roster.Provider{
 			Name: known.Name, Kind: known.Kind, BaseURL: baseURL(known), Source: roster.Environment,
 			Active: active, HasKey: known.APIKey != "",
-			MaxConcurrency: known.MaxConcurrency, Timeout: known.Timeout, Strict: known.Strict,
+			MaxConcurrency: known.MaxConcurrency, Timeout: known.Timeout, Strict: known.Strict, Beta: known.Beta,
 		})
 	}
 	return d
@@ -84,6 +84,8 @@ func (p *process) openDefined(d roster.Definition) (catalogsync.Source, error) {
 	switch {
 	case !vendor && !slices.Contains(kinds, d.Kind):
 		return named, fmt.Errorf("kind: use one of %s, or a vendor, one of %s", strings.Join(kinds, ", "), vendorNames())
+	case d.Beta != nil && workers.Dialect(d.Kind) != nameAnthropic:
+		return named, errors.New("forward_beta: only providers of the kind anthropic have that")
 	case d.Host == "" && v.Host == "":
 		return named, errors.New("host: is missing: say where the provider is, such as https://api.example.com")
 	}

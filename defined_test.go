@@ -182,6 +182,9 @@ func TestDefinitionsThatAreRefused(t *testing.T) {
 		{"no host", "POST", "", `{"name":"x","kind":"openai"}`, 400, "host: is missing"},
 		{"a host that is none", "POST", "", `{"name":"x","kind":"openai","host":"ftp://h"}`, 400, "host: "},
 		{"credentials in the host", "POST", "", `{"name":"x","kind":"openai","host":"https://u:` + canaryKey + `@h"}`, 400, "no password"},
+		{"a cloud's own host", "POST", "", `{"name":"x","kind":"openai","host":"http://169.254.169.254/latest"}`, 400, "host: the address is link-local"},
+		{"a change to one", "PATCH", "/late", `{"host":"[fe80::1]","api_key":""}`, 400, "host: the address is link-local"},
+		{"beta features of another kind", "PATCH", "/late", `{"forward_beta":true}`, 400, "forward_beta: only"},
 		{"another kind", "PATCH", "/late", `{"kind":"ollama"}`, 400, "cannot be changed"},
 		{"a key with a line in it", "PATCH", "/late", `{"api_key":"` + canaryKey + `\n"}`, 400, "api_key: must be printable"},
 		{"an unknown field", "PATCH", "/late", `{"` + canaryKey + `":1}`, 400, "not known"},
@@ -292,6 +295,9 @@ func TestOnlyWhoHasNothingIsToldWhatToDo(t *testing.T) {
 			log.wait(t, "point clients here")
 			stop()
 			<-code
+			if !tt.told && strings.Contains(log.String(), "no provider is active") {
+				t.Errorf("it says that there is none:\n%s", log.String())
+			}
 			if got := strings.Contains(log.String(), "nothing is configured yet"); got != tt.told {
 				t.Errorf("told so: got %v, want %v; the log:\n%s", got, tt.told, log.String())
 			}

@@ -96,8 +96,9 @@ func (e environment) lookup(name string) (value, source string) {
 	return "", fromDefault
 }
 
-// secret is lookup for a variable whose value may be in a file.
-func (e environment) secret(name string) (value, source string, err error) {
+// secret is lookup for a variable whose value may be in a file, which read
+// reads.
+func (e environment) secret(name string, read func(path string) (string, error)) (value, source string, err error) {
 	for _, l := range e.layers {
 		value, path := l.values[name], l.values[name+fileSuffix]
 		switch {
@@ -106,7 +107,7 @@ func (e environment) secret(name string) (value, source string, err error) {
 		case value != "":
 			return value, l.name, nil
 		case path != "":
-			value, err := readSecret(path)
+			value, err := read(path)
 			return value, "file " + path, err
 		}
 	}
@@ -126,6 +127,15 @@ func (e environment) names(yield func(string) bool) {
 
 // readSecret reads the one line of a secret's file.
 func readSecret(path string) (string, error) {
+	secret, err := readSecrets(path)
+	if err == nil && strings.ContainsFunc(secret, unicode.IsControl) {
+		return "", fmt.Errorf("%s holds more than one line: write nothing but the secret into it", path)
+	}
+	return secret, err
+}
+
+// readSecrets reads a file of secrets, one in a line.
+func readSecrets(path string) (string, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return "", fmt.Errorf("cannot be read: %w; check the path and that this user may read it", cause(err))
@@ -140,9 +150,6 @@ func readSecret(path string) (string, error) {
 	secret := strings.TrimSpace(string(data))
 	if secret == "" {
 		return "", fmt.Errorf("%s is empty: write the secret into it", path)
-	}
-	if strings.ContainsFunc(secret, unicode.IsControl) {
-		return "", fmt.Errorf("%s holds more than one line: write nothing but the secret into it", path)
 	}
 	return secret, nil
 }

@@ -18,9 +18,16 @@ func (p program) version(context.Context, *cli.Command) error {
 	return err
 }
 
+// stamp is the version where the linker was told one: a build outside of the
+// repository has no other.
+var stamp string
+
 // version returns the version that the Go command gave the program: a tag, or
 // a time and a commit.
 func version() string {
+	if stamp != "" {
+		return stamp
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "(devel)"

@@ -29,7 +29,7 @@ func TestTheOllamaCommand(t *testing.T) {
 
 // commands are tried in an order in which each finds what it needs.
 func (c hostUser) commands(h *ollamaHost) {
-	file := "GGUF\x00\xff" + strings.Repeat("x", 100_000) // is held back by its owner
+	file := "GGUF\x00\xff" + strings.Repeat("x", 1_500_000) // comes from its owner in pieces
 	digest := fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(file)))
 	alive := hostStep{"HEAD", "/", "", 200, nil}
 	tags := func(parts ...string) hostStep { return hostStep{"GET", "/api/tags", "", 200, parts} }

@@ -17,6 +17,7 @@ import (
 	"github.com/offbeat-studio/allama/ingress"
 	"github.com/offbeat-studio/allama/shared/bus"
 	"github.com/offbeat-studio/allama/shared/catalog"
+	"github.com/offbeat-studio/allama/shared/idem"
 	"github.com/offbeat-studio/allama/shared/logging"
 	"github.com/offbeat-studio/allama/shared/roster"
 	"github.com/offbeat-studio/allama/shared/service"
@@ -86,7 +87,7 @@ func (p *process) add(name string, s service.Service, grace time.Duration) {
 
 // addServer adds the embedded NATS server.
 func (p *process) addServer(listen, store string) error {
-	cfg := broker.Config{Listen: listen, Token: p.cfg.Bus.Token}
+	cfg := broker.Config{Listen: listen, Token: p.cfg.Bus.Token, Cluster: p.cfg.Bus.cluster()}
 	if store == storeFile {
 		cfg.StoreDir = filepath.Join(p.cfg.DataDir, "nats")
 	}
@@ -96,6 +97,18 @@ func (p *process) addServer(listen, store string) error {
 	}
 	p.embedded = server
 	p.add("nats", server, slack)
+	return nil
+}
+
+// addConfigured adds an embedded NATS server that goes by a configuration file.
+func (p *process) addConfigured(file string) error {
+	server, err := broker.Start(broker.Config{File: file}, p.log)
+	if err != nil {
+		return err
+	}
+	p.embedded = server
+	p.add("nats", server, slack)
+	p.log.Info("NATS runs", slog.String("by", file))
 	return nil
 }
 
@@ -173,7 +186,10 @@ func (p *process) addWorkers(providers []workers.ProviderConfig, defined workers
 		return err
 	}
 	drain := p.drain()
-	w, err := workers.New(link.nc, workers.Config{Providers: providers, Local: p.local, Logger: p.log, Drain: drain, Defined: defined})
+	w, err := workers.New(link.nc, workers.Config{
+		Providers: providers, Concurrency: p.cfg.WorkerConcurrency,
+		Local: p.local, Logger: p.log, Drain: drain, Defined: defined,
+	})
 	if err != nil {
 		return err
 	}
@@ -192,7 +208,7 @@ func (p *process) addIngress() error {
 		return err
 	}
 	view := catalog.NewView(js, p.log)
-	server, err := ingress.New(p.cfg.Ingress, ingress.Parts{Owner: owner, Catalog: view, Logger: p.log, Providers: p.managed(link.nc)})
+	server, err := ingress.New(p.cfg.Ingress, ingress.Parts{Owner: owner, Catalog: view, Logger: p.log, Providers: p.managed(link.nc), Calls: idem.NewBook(js, idem.Options{})})
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,8 @@ const (
 
 // A remoteConfig is what commands need that speak to a gateway which runs.
 type remoteConfig struct {
-	APIKey logging.Secret `env:"ALLAMA_API_KEY"` // one of the keys in the gateway's file of keys
+	APIKey       logging.Secret `env:"ALLAMA_API_KEY"`       // one of the keys in the gateway's file of keys
+	HealthListen string         `env:"ALLAMA_HEALTH_LISTEN"` // where a process tells how it is; empty: nowhere
 }
 
 // A remote is a gateway that runs, here or elsewhere.
@@ -51,11 +52,7 @@ func (p program) remote(ctx context.Context, c *cli.Command) (remote, error) {
 	if err != nil {
 		return remote{}, err
 	}
-	host := cmp.Or(cfg.Ingress.Host, "127.0.0.1")
-	if here, ok := map[string]string{"0.0.0.0": "127.0.0.1", "::": "::1"}[host]; ok {
-		host = here
-	}
-	url := cmp.Or(c.String("url"), "http://"+net.JoinHostPort(host, strconv.Itoa(cfg.Ingress.Port)))
+	url := cmp.Or(c.String("url"), "http://"+cfg.clientAddress())
 	if !strings.Contains(url, "://") {
 		url = "http://" + url
 	}
@@ -63,6 +60,15 @@ func (p program) remote(ctx context.Context, c *cli.Command) (remote, error) {
 		url: strings.TrimRight(url, "/"),
 		key: cmp.Or(logging.Secret(c.String("key")), cfg.Remote.APIKey),
 	}, nil
+}
+
+// clientAddress is where this machine's allama serves clients.
+func (c *config) clientAddress() string {
+	host := cmp.Or(c.Ingress.Host, "127.0.0.1")
+	if here, ok := map[string]string{"0.0.0.0": "127.0.0.1", "::": "::1"}[host]; ok {
+		host = here
+	}
+	return net.JoinHostPort(host, strconv.Itoa(c.Ingress.Port))
 }
 
 // call makes a request, and reads the JSON of the answer into out.

@@ -11,7 +11,6 @@ import (
 
 	"github.com/urfave/cli/v3"
 
-	"github.com/offbeat-studio/allama/broker"
 	"github.com/offbeat-studio/allama/shared/bus"
 	"github.com/offbeat-studio/allama/workers"
 )
@@ -25,9 +24,9 @@ func (p program) serve(ctx context.Context, _ *cli.Command) error {
 	p.rules = true
 	return p.start(ctx, func(ctx context.Context, all *process) error {
 		all.onlyDemo = all.cfg.decideDemo(ctx)
-		all.sayProviders()
+		all.sayProviders(ctx)
 		all.local = &bus.Local{}
-		topology := broker.Topology{}
+		topology := all.cfg.Bus.topology()
 		if b := all.cfg.Bus; b.URL == "" {
 			store := cmp.Or(b.Store, storeMemory)
 			topology.Memory, topology.MemoryJobs = store == storeMemory, true
@@ -47,7 +46,7 @@ func (p program) ingress(ctx context.Context, _ *cli.Command) error {
 // worker runs what speaks to providers.
 func (p program) worker(ctx context.Context, c *cli.Command) error {
 	wanted := c.StringSlice("provider")
-	return p.start(ctx, func(_ context.Context, part *process) error {
+	return p.start(ctx, func(ctx context.Context, part *process) error {
 		providers, err := part.cfg.choose(wanted)
 		if err != nil {
 			return usageError{c.FullName(), err}
@@ -57,7 +56,7 @@ func (p program) worker(ctx context.Context, c *cli.Command) error {
 				"or ALLAMA_SECRET_KEY, to serve providers that are defined at run time")
 		}
 		part.cfg.Providers = providers
-		part.sayProviders()
+		part.sayProviders(ctx)
 		part.sayAwaited(wanted)
 		return errors.Join(part.addRoster(), part.addWorkers(providers, part.definedFor(wanted)))
 	})
@@ -66,23 +65,31 @@ func (p program) worker(ctx context.Context, c *cli.Command) error {
 // sync runs what keeps the catalog.
 func (p program) sync(ctx context.Context, _ *cli.Command) error {
 	p.rules = true
-	return p.start(ctx, func(_ context.Context, part *process) error {
-		part.sayProviders()
+	return p.start(ctx, func(ctx context.Context, part *process) error {
+		part.sayProviders(ctx)
 		return part.addSync()
 	})
 }
 
 // broker runs NATS, or sets up the one that runs elsewhere.
-func (p program) broker(ctx context.Context, _ *cli.Command) error {
+func (p program) broker(ctx context.Context, c *cli.Command) error {
+	file := c.String("config")
 	return p.start(ctx, func(_ context.Context, part *process) error {
-		topology := broker.Topology{}
-		if b := part.cfg.Bus; b.URL == "" {
+		topology := part.cfg.Bus.topology()
+		switch b := part.cfg.Bus; {
+		case file != "" && (b.URL != "" || b.Listen != "" || b.Store != "" || b.Token != ""):
+			return usageError{c.FullName(), errors.New("--config says how NATS is to be run: leave out NATS_URL, ALLAMA_NATS_LISTEN, ALLAMA_NATS_STORE and ALLAMA_NATS_TOKEN")}
+		case file != "":
+			if err := part.addConfigured(file); err != nil {
+				return err
+			}
+		case b.URL == "":
 			listen, store := cmp.Or(b.Listen, defaultListen), cmp.Or(b.Store, storeFile)
 			topology.Memory = store == storeMemory
 			if err := part.addServer(listen, store); err != nil {
 				return err
 			}
-			part.log.Info("NATS listens", slog.String("address", listen), slog.String("store", store))
+			part.log.Info("NATS listens", slog.String("address", listen), slog.String("store", store), slog.Int("servers", b.cluster().Servers()))
 		}
 		if err := part.addTopology(topology); err != nil {
 			return err
@@ -102,7 +109,10 @@ func (p program) start(ctx context.Context, build func(context.Context, *process
 	if err != nil {
 		return err
 	}
-	if err := build(ctx, proc); err != nil {
+	if err = build(ctx, proc); err == nil {
+		err = proc.addHealth(ctx)
+	}
+	if err != nil {
 		return errors.Join(err, proc.discard())
 	}
 	return proc.run(ctx)

@@ -27,6 +27,7 @@ type ruleFollower struct {
 
 	// Only Run uses these.
 	judged  reading // what is in force, or was refused
+	refused bool    // it was refused
 	pending reading // what was there at the last look
 }
 
@@ -64,7 +65,7 @@ func (f *ruleFollower) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-f.asked:
-			f.pending = f.read() // whoever says so has written all of it
+			f.readAgain()
 		case <-tick.C:
 		}
 		f.look()
@@ -90,7 +91,20 @@ func (f *ruleFollower) look() {
 	if now == f.judged || now.gone && f.judged.gone {
 		return
 	}
-	f.judged = now
+	f.judge(now)
+}
+
+// readAgain reads the file for somebody who says that all of it is written, and
+// who is to be told if that is as bad as it was.
+func (f *ruleFollower) readAgain() {
+	if f.pending = f.read(); f.refused && f.pending == f.judged {
+		f.judge(f.pending)
+	}
+}
+
+// judge puts the rules in force, or says why it does not.
+func (f *ruleFollower) judge(now reading) {
+	f.judged, f.refused = now, true
 	if now.fault != "" {
 		f.log.Error("the rules cannot be read; those that are in force stay", slog.String(logging.KeyError, now.fault))
 		return
@@ -102,6 +116,7 @@ func (f *ruleFollower) look() {
 	if problems != nil {
 		return
 	}
+	f.refused = false
 	f.use(rules)
 	sayRules(f.log, rules, warnings)
 }

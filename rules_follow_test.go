@@ -96,6 +96,26 @@ func TestFollowerKeepsItsRulesWhenTheFileIsBadOrGone(t *testing.T) {
 	f.want("b b", 2)
 }
 
+// Whoever sends a signal wants to know whether it helped.
+func TestFollowerSaysAgainThatTheFileIsBad(t *testing.T) {
+	t.Parallel()
+	f := follow(t, "aliases: {a: openai/x}")
+	f.readAgain()
+	f.want("", 0)
+	f.write("aliases: {a: []}")
+	f.look()
+	f.want("", 1)
+	for n := range 2 {
+		f.readAgain()
+		f.want("", 2+n)
+	}
+	f.write("aliases: {b: openai/x}")
+	f.readAgain()
+	f.want("b", 3)
+	f.readAgain()
+	f.want("b", 3)
+}
+
 func TestFollowerTakesAFileThatWasNotThere(t *testing.T) {
 	t.Parallel()
 	f := follow(t, "")

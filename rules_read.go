@@ -35,6 +35,9 @@ func (r *ruleReader) document(n *yaml.Node) {
 func (r *ruleReader) alias(key namedNode, value *yaml.Node) {
 	r.checkAliasName(key)
 	a := catalog.Alias{Name: key.Value}
+	if hasWay(value) {
+		value = r.way(key, value, &a.Way)
+	}
 	items := []*yaml.Node{value}
 	if value.Kind == yaml.SequenceNode && r.plain(value, key.where) {
 		items = value.Content

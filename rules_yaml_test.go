@@ -60,6 +60,12 @@ func TestBadRules(t *testing.T) {
 		{"aliases:\n  fast: fast:latest\n", "2: aliases.fast: stands for itself; write the model as provider/model"},
 		{"aliases:\n  a: [x, b]\n  b: a\n", "2: aliases.a: b is an alias, too (line 3): name its models instead\n3: aliases.b: a is an alias, too (line 2): name its models instead"},
 		{"aliases:\n  a: [gpt, o1, gpt]\n", "2: aliases.a: gpt is there twice"},
+		{"aliases:\n  a: {targets: x, balance: random}\n", "2: aliases.a.balance: must be order, weights, least-busy or fastest"},
+		{"aliases:\n  a: {targets: x, fallback: no, retries: 2}\n", "2: aliases.a.fallback: must be true or false\n2: aliases.a.retries: must be 0 or 1"},
+		{"aliases:\n  a:\n    targets: x\n    balanse: order\n", "4: aliases.a.balanse: is unknown; did you mean balance?"},
+		{"aliases:\n  a: {balance: order}\n", "2: aliases.a: has no target: name the model, or a list of models, that it stands for"},
+		{"aliases:\n  a: {targets: [], retries: 0}\n", "2: aliases.a: has no target: name the model, or a list of models, that it stands for"},
+		{"aliases:\n  a: {targets: [a/b, a/b]}\n", "2: aliases.a: a/b is there twice"},
 		{"aliases:\n  a:\n    - weight: 1\n", "3: aliases.a: a target needs a model"},
 		{"aliases:\n  a:\n    - model: x\n      weight: 0\n", "4: aliases.a.weight: must be a whole number from 1 to 1000000"},
 		{"aliases:\n  a:\n    - model: x\n      weight: -1\n    - {model: y, weight: 1.5}\n", "4: aliases.a.weight: must be a whole number from 1 to 1000000\n5: aliases.a.weight: must be a whole number from 1 to 1000000"},
@@ -135,6 +141,24 @@ func TestGoodRules(t *testing.T) {
 	}
 }
 
+func TestWaysOfAliases(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]catalog.Way{
+		"aliases: {a: {model: x}}":   {},
+		"aliases: {a: {targets: x}}": {},
+		"aliases: {a: {targets: [x, {model: y, weight: 2}], balance: order}}": {Balance: "order"},
+		"aliases: {a: {balance: fastest, targets: {model: x}}}":               {Balance: "fastest"},
+		"aliases: {a: {targets: x, balance: weights, fallback: true}}":        {Balance: "weights"},
+		"aliases: {a: {targets: [x], fallback: false, retries: 0}}":           {Stay: true, Once: true},
+		"aliases: {a: {targets: [x], fallback: \"false\", retries: 1}}":       {Stay: true},
+	} {
+		rules, warnings, problems := parseRules("r.yaml", []byte(text), someProviders)
+		if problems != nil || warnings != nil || len(rules.Aliases) != 1 || rules.Aliases[0].Way != want || len(rules.Aliases[0].Targets) == 0 {
+			t.Errorf("%s: got %+v, %q, %q want %+v", text, rules, warnings, problems, want)
+		}
+	}
+}
+
 // What the example shows is valid, and is all that there is.
 func TestRulesExample(t *testing.T) {
 	t.Parallel()
@@ -148,6 +172,7 @@ func TestRulesExample(t *testing.T) {
 			{Name: "fast", Targets: []catalog.AliasTarget{{Model: "openai/gpt-5-mini"}}},
 			{Name: "smart", Targets: []catalog.AliasTarget{{Model: "anthropic/claude-opus-5"}, {Model: "openai/gpt-5"}}},
 			{Name: "shared", Targets: []catalog.AliasTarget{{Model: "gpu1/llama3.2", Weight: 3}, {Model: "gpu2/llama3.2", Weight: 1}, {Model: "openai/gpt-5-mini"}}},
+			{Name: "steady", Targets: []catalog.AliasTarget{{Model: "gpu1/llama3.2"}, {Model: "gpu2/llama3.2"}, {Model: "openai/gpt-5-mini"}}, Way: catalog.Way{Balance: "least-busy"}},
 		},
 		Disabled:  []string{"openai/gpt-3.5-turbo", "groq/*-preview"},
 		Providers: map[string]catalog.Filter{"openai": {Allow: []string{"gpt-*", "o?-*"}, Deny: []string{"*-realtime*"}}},
@@ -156,13 +181,17 @@ func TestRulesExample(t *testing.T) {
 		t.Errorf("got %+v, %q, %q", rules, warnings, problems)
 	}
 	// The keys that the reader knows are those of its hints.
-	source, err := os.ReadFile("rules_read.go")
-	if err != nil {
-		t.Fatal(err)
+	var source []byte
+	for _, file := range []string{"rules_read.go", "rules_way.go"} {
+		part, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source = append(source, part...)
 	}
 	keys := regexp.MustCompile(`case "(\w+)":`).FindAllSubmatch(source, -1)
-	if len(keys) != 7 {
-		t.Errorf("found %d keys in the reader, want 7", len(keys))
+	if len(keys) != 11 {
+		t.Errorf("found %d keys in the reader, want 11", len(keys))
 	}
 	for _, key := range keys {
 		if !regexp.MustCompile(`(?m)^[ -]*` + string(key[1]) + ":").Match(text) {

@@ -156,7 +156,7 @@ func (c anthropicUser) failures(t *testing.T, stream bool) {
 		{"nowhere", 404, "not_found_error", ""},
 		{"fail-400", 400, "", ""},
 		{"fail-401", 502, "api_error", ""},
-		{"fail-429", 429, "", "7"},
+		{"fail-429", 429, "", "1"},
 		{"fail-500", 500, "api_error", "*"},
 	} {
 		_, err := c.ask(t.Context(), c.params(tt.model, anthropic.NewUserMessage(anthropic.NewTextBlock("x"))), stream)

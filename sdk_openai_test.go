@@ -183,7 +183,7 @@ func (c openaiUser) failures(t *testing.T, stream bool) {
 		{"nowhere", 404, "model_not_found", ""},
 		{"fail-400", 400, "*", ""},
 		{"fail-401", 502, "upstream_auth_error", ""},
-		{"fail-429", 429, "*", "7"},
+		{"fail-429", 429, "*", "1"},
 		{"fail-500", 502, "upstream_error", "*"},
 	} {
 		began := time.Now()

@@ -97,7 +97,7 @@ func (s *stack) runIn(t testing.TB, dir, command string, env ...string) *child {
 	for n := 2; s.processes[name] != nil; n++ {
 		name = fmt.Sprintf("%s%d", command, n)
 	}
-	cmd := exec.Command("allama", command)
+	cmd := exec.Command("allama", strings.Fields(command)...)
 	cmd.Dir = dir
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "DATABASE_PATH=" + filepath.Join(dir, "a.db"), "ALLAMA_DATA_DIR=" + dir}, env...)
 	cmd.Stdout, cmd.Stderr = s.log, s.log

@@ -190,7 +190,7 @@ func (u *upstream) answer(rw http.ResponseWriter, r *http.Request, w wire) {
 	case name == "fail":
 		rw.Header().Set("Content-Type", "application/json; charset=utf-8")
 		if n == http.StatusTooManyRequests {
-			rw.Header().Set("Retry-After", "7")
+			rw.Header().Set("Retry-After", "1")
 		}
 		rw.WriteHeader(n)
 		io.WriteString(rw, `{"type":"error","error":{"type":"some_error","message":"no way"}}`)
