@@ -42,6 +42,7 @@ type process struct {
 	onlyDemo bool // for want of anything else
 	sealer   *roster.Sealer
 	roster   *roster.View // nil where nobody goes by it
+	headroom []byte       // see newHeadroom
 }
 
 // newProcess returns a process without parts.
