@@ -12,7 +12,7 @@ import (
 
 // A Topology is what a server must have before calls can travel over it. All
 // of it together needs less than 640 MiB of a server's store; 128 MiB of that
-// are always memory.
+// are always memory. Where there are several shards each server keeps but one.
 type Topology struct {
 	Providers []Provider
 
@@ -55,6 +55,11 @@ const (
 	// ackWait is three of the workers' signs of life, so that the jobs of a
 	// worker that was killed are elsewhere soon after.
 	ackWait = 6 * time.Second
+
+	// duplicates is several times as long as the same publication of a job is
+	// repeated. What was published in that time takes memory of its own: at some
+	// thousand calls a second, a longer one costs more than all else.
+	duplicates = 30 * time.Second
 )
 
 // jobs is one shard of the queue.
@@ -73,7 +78,7 @@ func (t Topology) jobs(shard int) jetstream.StreamConfig {
 		MaxBytes:    256 * mib,
 		MaxAge:      time.Hour,
 		Discard:     jetstream.DiscardNew,
-		Duplicates:  2 * time.Minute,
+		Duplicates:  duplicates,
 		Placement:   placement,
 
 		// Per provider, so that a full queue leaves room for the others'.
