@@ -87,7 +87,7 @@ type cluster struct {
 func startCluster(t testing.TB, u *teller) *cluster {
 	t.Helper()
 	c := &cluster{stack: newStack(t)}
-	base := []string{"OPENAI_HOST=" + u.URL + "/v1", "OPENAI_API_KEY=k", "IS_OLLAMA_ACTIVE=false", "ALLAMA_LOG_LEVEL=debug",
+	base := []string{"OPENAI_HOST=" + u.URL + "/v1", "OPENAI_API_KEY=k", "IS_OLLAMA_ACTIVE=false",
 		"ALLAMA_PROVIDERS=gpu", "GPU_KIND=openai", "GPU_HOST=" + u.URL + "/v1", "GPU_API_KEY=k", "GPU_MAX_CONCURRENCY=40"}
 	var clients, routes []string
 	for range 3 {
@@ -237,17 +237,6 @@ func TestAClusterServesOnWithoutAServer(t *testing.T) {
 	u := newTeller(t)
 	c := startCluster(t, u)
 	began := time.Now()
-	go func() {
-		for range 14 {
-			<-time.After(2*time.Second)
-			for shard := range 3 {
-				cons, err := c.js.Consumer(t.Context(), bus.StreamOfJobs(shard), "openai")
-				if err != nil { t.Log("DBG", shard, err); continue }
-				i := cons.CachedInfo()
-				t.Log("DBG", time.Now().Format("05.000"), shard, "waiting", i.NumWaiting, "pending", i.NumPending, "ackpending", i.NumAckPending, i.Delivered, i.Created.Format("05.000"), i.Config.Metadata)
-			}
-		}
-	}()
 	for _, url := range c.ingress {
 		c.wait(t, "both providers answer", func() bool {
 			for _, model := range []string{"openai/m", "gpu/m"} {
@@ -261,7 +250,7 @@ func TestAClusterServesOnWithoutAServer(t *testing.T) {
 	c.wait(t, "every shard has a queue", func() bool {
 		return c.taken(t, 0, "gpu") >= 0 && c.taken(t, 1, "gpu") >= 0 && c.taken(t, 2, "gpu") >= 0
 	})
-	t.Logf("ready after %v\n%s", time.Since(began), c.log.String())
+	t.Logf("ready after %v", time.Since(began))
 	l := startTraffic(t, c)
 	c.wait(t, "every shard is used", func() bool {
 		return c.taken(t, 0, "openai") > 3 && c.taken(t, 1, "openai") > 3 && c.taken(t, 2, "openai") > 3

@@ -14,7 +14,7 @@ import (
 
 const (
 	pullWait  = 5 * time.Second        // how long one pull stands
-	pullBrief = 250 * time.Millisecond // the same for one that keeps from others what is scarce
+	pullBrief = 100 * time.Millisecond // the same for one that keeps from others what is scarce
 	pullSlack = time.Second            // how much later its end may come
 
 	// fewSlots is how many slots are so few that no shard may keep them for long.

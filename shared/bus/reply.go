@@ -189,7 +189,7 @@ func overridden(end End, cause error) End {
 	switch {
 	case end.Error == nil: // it came to its end all the same
 	case errors.Is(cause, errShutdown):
-		end.Error = &llm.Error{Code: llm.CodeInterrupted, Message: "stream interrupted: the worker is shutting down"}
+		end.Error = &llm.Error{Code: llm.CodeInterrupted, Message: "stream interrupted: the worker is shutting down", Again: true}
 	case errors.Is(cause, errDeadline):
 		end.Error = errDeadline
 	}

@@ -2,59 +2,73 @@ package bus
 
 import (
 	"context"
+	"slices"
 	"sync"
 )
 
 // slots are the places of a worker for jobs: each is free, kept for a job that
 // was asked for, or taken by one that runs. They are safe for concurrent use.
 type slots struct {
-	mu    sync.Mutex
-	total int
-	free  int
-	taken int
-	freed chan struct{} // some may be free
+	mu      sync.Mutex
+	total   int
+	free    int
+	taken   int
+	waiting []*slotWaiter // in the order in which they came
 }
 
-func newSlots(total int) *slots {
-	return &slots{total: total, free: total, freed: make(chan struct{}, 1)}
+// A share says how many slots to keep, of all and of those that are free.
+type share func(total, free int) int
+
+// A slotWaiter waits until a slot is free.
+type slotWaiter struct {
+	share share
+	kept  chan int
 }
 
-// keep waits until a slot is free, and keeps as many as share says of all and
-// of those that are free, one at least; 0 once ctx is done.
-func (s *slots) keep(ctx context.Context, share func(total, free int) int) int {
-	for ctx.Err() == nil {
-		if n := s.tryKeep(share); n > 0 {
-			return n
-		}
-		select {
-		case <-s.freed:
-		case <-ctx.Done():
-		}
+func newSlots(total int) *slots { return &slots{total: total, free: total} }
+
+// keep waits until a slot is free and nobody has waited for longer, and keeps
+// what the share is, one at least; 0 once ctx is done.
+func (s *slots) keep(ctx context.Context, share share) int {
+	w := &slotWaiter{share: share, kept: make(chan int, 1)}
+	s.mu.Lock()
+	s.waiting = append(s.waiting, w)
+	s.serve()
+	s.mu.Unlock()
+	select {
+	case n := <-w.kept:
+		return n
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting = slices.DeleteFunc(s.waiting, func(o *slotWaiter) bool { return o == w })
+	select {
+	case n := <-w.kept:
+		s.free += n
+		s.serve()
+	default:
 	}
 	return 0
 }
 
-func (s *slots) tryKeep(share func(total, free int) int) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.free == 0 {
-		return 0
+// serve gives what is free to those who wait. The lock must be held.
+func (s *slots) serve() {
+	for s.free > 0 && len(s.waiting) > 0 {
+		w := s.waiting[0]
+		s.waiting = slices.Delete(s.waiting, 0, 1)
+		n := min(s.free, max(1, w.share(s.total, s.free)))
+		s.free -= n
+		w.kept <- n
 	}
-	n := min(s.free, max(1, share(s.total, s.free)))
-	s.free -= n
-	if s.free > 0 {
-		s.signal() // somebody else may wait, too
-	}
-	return n
 }
 
 // drop frees n of the slots that were kept.
 func (s *slots) drop(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.free += n; n > 0 {
-		s.signal()
-	}
+	s.free += n
+	s.serve()
 }
 
 // take has a job take a slot that was kept.
@@ -70,7 +84,7 @@ func (s *slots) leave() {
 	defer s.mu.Unlock()
 	s.taken--
 	s.free++
-	s.signal()
+	s.serve()
 }
 
 // running is how many jobs have a slot.
@@ -78,11 +92,4 @@ func (s *slots) running() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.taken
-}
-
-func (s *slots) signal() {
-	select {
-	case s.freed <- struct{}{}:
-	default:
-	}
 }

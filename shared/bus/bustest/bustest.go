@@ -4,6 +4,8 @@
 package bustest
 
 import (
+	"cmp"
+	"strconv"
 	"testing"
 	"time"
 
@@ -59,28 +61,49 @@ func Connect(t testing.TB, s *server.Server) *nats.Conn {
 // AddQueues sets up the job stream, in memory, and queues for the providers.
 func AddQueues(t testing.TB, nc *nats.Conn, ackWait time.Duration, providers ...string) {
 	t.Helper()
+	AddShards(t, nc, Shards{Number: 1, AckWait: ackWait}, providers...)
+}
+
+// Shards are those of the queue.
+type Shards struct {
+	Number  int
+	AckWait time.Duration // see [Start]
+	Cap     int           // how many calls of a provider may run at once; 0: as many as there are
+}
+
+// AddShards does the same with several shards, which one server keeps.
+func AddShards(t testing.TB, nc *nats.Conn, shards Shards, providers ...string) {
+	t.Helper()
 	js, err := jetstream.New(nc)
 	if err != nil {
 		t.Fatalf("open JetStream: %v", err)
 	}
 	streams := []jetstream.StreamConfig{
-		{Name: bus.StreamJobs, Subjects: []string{bus.SubjectJobs(0, "") + "*"}, Retention: jetstream.WorkQueuePolicy, Storage: jetstream.MemoryStorage, Duplicates: 2 * time.Minute},
 		{Name: bus.StreamUsage, Subjects: []string{"allama.usage.*"}, Storage: jetstream.MemoryStorage},
 		{Name: bus.StreamDLQ, Subjects: []string{"allama.dlq.*"}, Storage: jetstream.MemoryStorage},
 		{Name: bus.StreamThoughts, Subjects: []string{bus.SubjectsThoughts}, Storage: jetstream.MemoryStorage, MaxMsgsPerSubject: 1, AllowDirect: true},
+	}
+	for shard := range shards.Number {
+		streams = append(streams, jetstream.StreamConfig{
+			Name: bus.StreamOfJobs(shard), Subjects: []string{bus.SubjectJobs(shard, "") + "*"},
+			Retention: jetstream.WorkQueuePolicy, Storage: jetstream.MemoryStorage, Duplicates: 2 * time.Minute,
+		})
 	}
 	for _, config := range streams {
 		if _, err := js.CreateOrUpdateStream(t.Context(), config); err != nil {
 			t.Fatalf("create stream %s: %v", config.Name, err)
 		}
 	}
-	for _, p := range providers {
-		_, err := js.CreateOrUpdateConsumer(t.Context(), bus.StreamJobs, jetstream.ConsumerConfig{
-			Durable: bus.Consumer(p), FilterSubject: bus.SubjectJobs(0, p),
-			AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, MaxAckPending: 20_000,
-		})
-		if err != nil {
-			t.Fatalf("create queue of %s: %v", p, err)
+	for shard := range shards.Number {
+		for _, p := range providers {
+			_, err := js.CreateOrUpdateConsumer(t.Context(), bus.StreamOfJobs(shard), jetstream.ConsumerConfig{
+				Durable: bus.Consumer(p), FilterSubject: bus.SubjectJobs(shard, p),
+				AckPolicy: jetstream.AckExplicitPolicy, AckWait: shards.AckWait, MaxAckPending: cmp.Or(shards.Cap, 20_000),
+				Metadata: map[string]string{bus.MetadataShards: strconv.Itoa(shards.Number)},
+			})
+			if err != nil {
+				t.Fatalf("create queue of %s: %v", p, err)
+			}
 		}
 	}
 }
