@@ -183,6 +183,23 @@ func TestWatchDrawsUntilItIsToldToStop(t *testing.T) {
 	})
 }
 
+// A line that went on in the next one would push the first ones off the screen,
+// which is counted in lines.
+func TestAScreenCutsWhatIsTooWide(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), redrawEvery/2)
+		defer cancel()
+		var out bytes.Buffer
+		if err := watch(ctx, &out, func() int { return 4 }, func() (string, error) { return "wide\n", nil }); err != nil {
+			t.Fatal(err)
+		}
+		before, after, _ := strings.Cut(out.String(), "wide")
+		if !strings.Contains(before, "\x1b[?7l") || !strings.Contains(after, "\x1b[?7h") {
+			t.Errorf("lines are wrapped, or the shell's are not any more: %q", out.String())
+		}
+	})
+}
+
 func TestAQueueIsReadByPeople(t *testing.T) {
 	soon := time.Now().Add(90*time.Second + 500*time.Millisecond)
 	q := shownQueue{Providers: []shownRoom{

@@ -16,8 +16,8 @@ const redrawEvery = time.Second
 
 // What terminals understand.
 const (
-	screenOpen  = "\x1b[?1049h\x1b[?25l" // another screen than that of the shell, without a cursor
-	screenClose = "\x1b[?25h\x1b[?1049l"
+	screenOpen  = "\x1b[?1049h\x1b[?25l\x1b[?7l" // another screen than that of the shell, without a cursor, which cuts what is too wide
+	screenClose = "\x1b[?7h\x1b[?25h\x1b[?1049l"
 	screenHome  = "\x1b[H"
 	lineEnd     = "\x1b[K\r\n" // what was drawn further right before is gone
 	screenRest  = "\x1b[J"     // and what was below

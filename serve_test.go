@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -82,9 +83,28 @@ func TestServeRunsWithoutAProvider(t *testing.T) {
 // folder of the test, not even the .env of whoever runs it.
 func serveProgram(t *testing.T, log *output, env ...string) program {
 	t.Helper()
-	dir := t.TempDir()
+	dir := folder(t)
 	return program{dir: dir, stdout: log, stderr: log, environ: append(env, "IS_DEMO_ACTIVE=true", "IS_OLLAMA_ACTIVE=false",
 		"DATABASE_PATH="+dir+"/allama.db", "ALLAMA_DATA_DIR="+dir+"/data")}
+}
+
+// folder is a folder for the test, in which a NATS server may write its last for
+// a moment after it has said that it has stopped.
+func folder(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "allama-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for deadline := time.Now().Add(5 * time.Second); os.RemoveAll(dir) != nil; <-time.After(10 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Errorf("%s cannot be removed", dir)
+				return
+			}
+		}
+	})
+	return dir
 }
 
 // An output is a writer that can be read while it is written to.

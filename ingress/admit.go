@@ -42,7 +42,7 @@ func (x *exchange) relay(ctx context.Context, job bus.Job) error {
 	defer r.hurry(pass)()
 	began := time.Now()
 	err = pass.Wait(ctx)
-	x.queued += time.Since(began)
+	r.waited(time.Since(began))
 	if err != nil {
 		return overdueOr(ctx, err)
 	}
@@ -88,6 +88,13 @@ func (r *relay) admission(pass *queue.Pass) {
 	if position, _ := pass.Standing(); r.position == 0 {
 		r.position = position
 	}
+}
+
+// waited takes note of how long the relay was in a room.
+func (r *relay) waited(d time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.queued += d
 }
 
 // hurry ends a call that was let in, but that no worker takes on in time. What

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -118,7 +119,8 @@ func (s *slip) fails(e *llm.Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	last := &s.tries[len(s.tries)-1]
-	last.Ended, last.Error, last.Message = new(time.Now()), e.Code, e.Message[:min(len(e.Message), maxReason)]
+	last.Ended, last.Error = new(time.Now()), e.Code
+	last.Message = strings.ToValidUTF8(e.Message[:min(len(e.Message), maxReason)], "")
 }
 
 // shown is the slip without what only others know of the call.

@@ -361,3 +361,16 @@ func TestADrainingProviderTakesNoCalls(t *testing.T) {
 		t.Errorf("the one that waited got %d %s", got.status, got.body)
 	}
 }
+
+// Signs of life are written by a timer, which says how long the call has waited
+// while that is being found out: this one is for the race detector, too.
+func TestACallThatHasWaitedInVainIsToldSoInItsStream(t *testing.T) {
+	g := newRig(t, nil)
+	g.server.firstWord = 20 * time.Millisecond
+	tap := g.occupied(1)
+	defer close(tap.open)
+	got := g.post("/v1/chat/completions", ask("gpt-4o", true), "x-allama-queue-timeout", "200ms")
+	if got.status != 200 || !strings.HasPrefix(got.body, ": ") || !strings.Contains(got.body, `data: {"error":`) || strings.Contains(got.body, "[DONE]") {
+		t.Errorf("got %d %s", got.status, got.body)
+	}
+}

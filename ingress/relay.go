@@ -25,7 +25,7 @@ type relay struct {
 	*exchange
 	cancel context.CancelCauseFunc // of the call
 
-	mu        sync.Mutex  // guards what follows, and the response: a timer writes, too
+	mu        sync.Mutex  // guards what follows, the response, and the stay: a timer writes, too
 	pass      *queue.Pass // nil before there is one, and for calls that do not queue
 	call      *bus.Call   // nil before it is made
 	head      bus.Head

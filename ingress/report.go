@@ -28,10 +28,10 @@ func (r *relay) callHeaders(warnings []llm.Warning) {
 
 // leave takes note of what the call of the relay has taken.
 func (r *relay) leave() {
-	r.attempts += r.call.Attempts()
-	r.queued += r.call.Queued()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.attempts += r.call.Attempts()
+	r.queued += r.call.Queued()
 	r.call = nil
 }
 

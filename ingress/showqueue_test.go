@@ -192,3 +192,11 @@ func TestWhoIsWaitedForInARound(t *testing.T) {
 		t.Error("what was learned long ago is believed")
 	}
 }
+
+func TestAReasonIsCutBetweenLetters(t *testing.T) {
+	s := &slip{tries: []try{{}}}
+	s.fails(&llm.Error{Code: llm.CodeUpstream, Message: "x" + strings.Repeat("é", maxReason)})
+	if got, want := s.tries[0].Message, "x"+strings.Repeat("é", (maxReason-1)/2); got != want {
+		t.Errorf("got %q want %q", got, want)
+	}
+}

@@ -16,8 +16,8 @@ const (
 type breaker struct {
 	failures int       // in a row
 	timeouts int       // in a row, until now
-	rests    int       // in a row
 	opened   time.Time // last; zero: it is closed
+	rest     time.Duration
 	until    time.Time // when its rest is over
 	probe    *pass     // that finds out how the target is; nil: none does
 	tried    time.Time // when a call was let through although it is open
@@ -67,8 +67,8 @@ func (b *breaker) ill(p *pass, timeout bool, now time.Time) {
 		b.timeouts = 0
 	}
 	if !b.open() && b.failures >= tripAfter || b.probe == p {
-		b.rests++
-		b.opened, b.until = now, now.Add(min(firstRest<<(b.rests-1), maxRest))
+		b.rest = min(max(2*b.rest, firstRest), maxRest)
+		b.opened, b.until = now, now.Add(b.rest)
 	}
 }
 

@@ -56,6 +56,25 @@ func TestABrokenTargetIsProbedByOneCallAtATime(t *testing.T) {
 	})
 }
 
+func TestATargetThatIsOutOfOrderForADayStillRests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGuide(Options{})
+		breakTarget(g, chain(2).Targets[0], llm.CodeUpstream)
+		for i := range 200 {
+			time.Sleep(maxRest)
+			probe := probeOf(t, g)
+			if probe == nil {
+				t.Fatalf("no probe %d after the longest rest", i)
+			}
+			probe.Failed(failed(llm.CodeUpstream))
+			probe.Close()
+			if probe := probeOf(t, g); probe != nil {
+				t.Fatalf("the target does not rest after probe %d", i)
+			}
+		}
+	})
+}
+
 // TestAProbeThatComesToNothingLeavesItsPlace is about the ways in which a probe
 // can end without saying how the target is.
 func TestAProbeThatComesToNothingLeavesItsPlace(t *testing.T) {
@@ -90,9 +109,10 @@ func TestAProbeThatComesToNothingLeavesItsPlace(t *testing.T) {
 
 func TestOnlyATargetsOwnFailuresBreakIt(t *testing.T) {
 	firm := &llm.Error{Code: llm.CodeUnreachable, Firm: true}
+	host := &llm.Error{Code: llm.CodeUnreachable, Again: true}
 	for _, f := range []Failure{
 		failed(llm.CodeInvalid), failed(llm.CodeRateLimited), failed(llm.CodeUpstreamAuth), failed(llm.CodeCanceled),
-		failed(llm.CodeContentFilter), failed(llm.CodeModelNotFound), {Err: firm, Leases: 1},
+		failed(llm.CodeContentFilter), failed(llm.CodeModelNotFound), {Err: firm, Leases: 1}, {Err: host, Leases: 1},
 		{Err: &llm.Error{Code: llm.CodeOverloaded}, Own: true}, {Err: &llm.Error{Code: llm.CodeTimeout}, Own: true},
 	} {
 		g, p := NewGuide(Options{}), chain(2)

@@ -42,7 +42,7 @@ type Plan struct {
 	Affinity string
 
 	Stream   bool      // whether the answer comes bit by bit
-	Stay     bool      // no other target than the first choice is tried
+	Stay     bool      // one target is tried, of those that share calls
 	Once     bool      // no target is tried twice
 	Careful  bool      // only what has not reached an upstream is tried again
 	Deadline time.Time // of the whole call; zero: none

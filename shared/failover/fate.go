@@ -58,7 +58,7 @@ func judge(f Failure, careful bool) fate {
 		is.move = true
 	}
 	if e.Again {
-		is.again, is.move = true, false
+		is.again, is.move, is.ill = true, false, false
 	}
 	if careful && !e.Unsent {
 		is = fate{ill: is.ill}

@@ -27,9 +27,13 @@ type place struct {
 
 // order returns the targets of a plan in the order in which to try them.
 func (g *Guide) order(p *Plan, now time.Time) []place {
-	places := make([]place, len(p.Targets))
-	shares := min(max(p.Shares, 1), len(places))
-	for i, t := range p.Targets {
+	shares := min(max(p.Shares, 1), len(p.Targets))
+	targets := p.Targets
+	if p.Stay {
+		targets = targets[:shares]
+	}
+	places := make([]place, len(targets))
+	for i, t := range targets {
 		b := &g.known(t).breaker
 		places[i] = place{index: i, group: max(i-shares+1, 0), off: !b.admits(now), since: b.opened.UnixNano()}
 	}

@@ -62,6 +62,12 @@ func TestAChainIsTriedInItsOrder(t *testing.T) {
 	if got := count(t, g, p, 100); got[1] != 100 {
 		t.Errorf("got %v, want all calls at the second while the first is out of order", got)
 	}
+	if p.Stay = true; first(t, g, p) != 0 {
+		t.Error("a call that is to stay at the first goes elsewhere while that is out of order")
+	}
+	if p.Shares = 2; first(t, g, p) != 1 {
+		t.Error("a call that is to stay does not go to the one that shares calls with the first")
+	}
 }
 
 func TestWeightsShareCalls(t *testing.T) {

@@ -47,7 +47,7 @@ type Error struct {
 
 	// What another attempt would come to. Workers know, and say it to the
 	// owners of calls.
-	Again  bool `json:"again,omitempty"`  // at the same provider at once: with another credential, or at another host
+	Again  bool `json:"again,omitempty"`  // at the same provider at once: with another credential, at another host, or by another worker
 	Firm   bool `json:"firm,omitempty"`   // the same, until an operator does something
 	Unsent bool `json:"unsent,omitempty"` // nothing of the call has reached the upstream
 
