@@ -40,8 +40,12 @@ func (g *Guide) Call(p Plan) (*Call, error) {
 // Target is which target the attempt is at, counted from 0 as in the plan.
 func (c *Call) Target() int { return c.at }
 
-// Leases is how many attempts at the target may be made, all workers together.
+// Leases is how many attempts at the target may be made, all workers together:
+// one, where nobody can know what a worker that was lost has done.
 func (c *Call) Leases() int {
+	if c.plan.Careful {
+		return 1
+	}
 	return max(min(c.perTarget()-c.used[c.at], maxAttempts-c.made), 1)
 }
 
