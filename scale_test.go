@@ -70,6 +70,13 @@ func (u *slowUpstream) answer(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, openaiWhole(said, nil))
 }
 
+// most is how many calls there were at once.
+func (u *slowUpstream) most() int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.atOnce
+}
+
 // repeated returns what came more often than once.
 func (u *slowUpstream) repeated() (texts []string) {
 	u.mu.Lock()
@@ -207,8 +214,8 @@ func TestMoreWorkersServeMore(t *testing.T) {
 	if _, failed := burst(t.Context(), 12, "killed", s.url); len(failed) > 0 {
 		t.Errorf("calls that were lost when a worker was killed: %q", failed)
 	}
-	if u.atOnce > 16 {
-		t.Errorf("%d calls at once, want no more than 16", u.atOnce)
+	if n := u.most(); n > 16 {
+		t.Errorf("%d calls at once, want no more than 16", n)
 	}
 }
 
@@ -226,7 +233,8 @@ func TestWorkersShareTheCalls(t *testing.T) {
 			t.Fatal(failed)
 		}
 	}
-	delete(u.keys, "sk-0") // lists the models
+	u.mu.Lock()
+	defer u.mu.Unlock()
 	t.Logf("300 calls: %v", u.keys)
 	for i := range 3 {
 		if n := u.keys[fmt.Sprintf("sk-%d", i+1)]; n < 60 {
@@ -282,7 +290,7 @@ func TestABusyProviderDelaysNoOther(t *testing.T) {
 	if during[20] > before[20]*3/2+10*time.Millisecond {
 		t.Errorf("the median was %v, and is %v beside a full queue", before[20], during[20])
 	}
-	if busy.atOnce > 4 {
-		t.Errorf("%d calls at once, want no more than 4", busy.atOnce)
+	if n := busy.most(); n > 4 {
+		t.Errorf("%d calls at once, want no more than 4", n)
 	}
 }
