@@ -32,7 +32,7 @@ type Config struct {
 	MaxBlobBytes   int64         `env:"ALLAMA_MAX_BLOB_BYTES, default=68719476736"` // of a file that a model is made of; default 64 GiB
 	RequestTimeout time.Duration `env:"ALLAMA_REQUEST_TIMEOUT, default=30m"`        // of a call as a whole; default 30m
 
-	QueueDepth   int           `env:"ALLAMA_QUEUE_DEPTH, default=1000"` // calls that wait for one provider; default 1000
+	QueueDepth   int           `env:"ALLAMA_QUEUE_DEPTH, default=10000"` // calls that wait for one provider; default 10,000
 	QueueTimeout time.Duration `env:"ALLAMA_QUEUE_TIMEOUT, default=0s"` // how long a call waits to be begun; 0: as long as it may take
 
 	Keep KeepConfig

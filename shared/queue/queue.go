@@ -77,7 +77,7 @@ type Claim struct {
 
 // Options tune a room and a [Gate]. The zero value is ready to use.
 type Options struct {
-	Depth int // how many calls wait for a provider at the most; default 1000
+	Depth int // how many calls wait for a provider at the most; default 10,000
 
 	// DefaultWait and FlexWait are for how long calls of a class wait behind
 	// more urgent ones at the most: then their class has every second turn.
@@ -90,7 +90,7 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
-	o.Depth = cmp.Or(max(o.Depth, 0), 1000)
+	o.Depth = cmp.Or(max(o.Depth, 0), 10_000)
 	o.DefaultWait = cmp.Or(o.DefaultWait, 30*time.Second)
 	o.FlexWait = cmp.Or(o.FlexWait, time.Minute)
 	return o
