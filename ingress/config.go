@@ -33,7 +33,7 @@ type Config struct {
 	RequestTimeout time.Duration `env:"ALLAMA_REQUEST_TIMEOUT, default=30m"`        // of a call as a whole; default 30m
 
 	QueueDepth   int           `env:"ALLAMA_QUEUE_DEPTH, default=10000"` // calls that wait for one provider; default 10,000
-	QueueTimeout time.Duration `env:"ALLAMA_QUEUE_TIMEOUT, default=0s"` // how long a call waits to be begun; 0: as long as it may take
+	QueueTimeout time.Duration `env:"ALLAMA_QUEUE_TIMEOUT, default=0s"`  // how long a call waits to be begun; 0: as long as it may take
 
 	Keep KeepConfig
 
