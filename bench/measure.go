@@ -128,7 +128,7 @@ func (b *bench) startAllama(ctx context.Context, name string, commands ...string
 			return err
 		}
 		env := []string{
-			"PORT=" + address[strings.LastIndexByte(address, ':')+1:], "ALLAMA_LOG_LEVEL=warn",
+			"PORT=" + address[strings.LastIndexByte(address, ':')+1:], "ALLAMA_LOG_LEVEL=warn", "OLLAMA_PARALLEL=256",
 			"OPENAI_HOST=" + b.upstream.url + "/v1", "OPENAI_API_KEY=bench", "OLLAMA_HOST=" + b.upstream.url,
 			"ANTHROPIC_HOST=" + b.upstream.url, "ANTHROPIC_API_KEY=bench",
 		}
