@@ -1,7 +1,7 @@
 package main
 
 import (
-	"encoding/json"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -93,8 +94,10 @@ func TestNobodyHoldsUpTheOthers(t *testing.T) {
 	s := newStack(t)
 	s.run(t, "serve", "PORT="+s.port(), "OPENAI_HOST="+u.URL+"/v1", "OPENAI_API_KEY=sk", "OPENAI_MAX_CONCURRENCY=4",
 		"IS_OLLAMA_ACTIVE=false", "ALLAMA_KEYS_FILE="+keys)
-	ask := func(key, text string) (waited time.Duration, err error) {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/v1/chat/completions", strings.NewReader(openaiBody("slow", text, false)))
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	ask := func(ctx context.Context, key, text string) (waited time.Duration, err error) {
+		request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/v1/chat/completions", strings.NewReader(openaiBody("slow", text, false)))
 		if err != nil {
 			return 0, err
 		}
@@ -113,16 +116,16 @@ func TestNobodyHoldsUpTheOthers(t *testing.T) {
 		return time.Duration(ms) * time.Millisecond, err
 	}
 	for deadline := time.Now().Add(20 * time.Second); ; <-time.After(20 * time.Millisecond) {
-		if _, err := ask("key-of-the-modest", "warm"); err == nil {
+		if _, err := ask(ctx, "key-of-the-modest", "warm"); err == nil {
 			break
 		} else if time.Now().After(deadline) {
 			t.Fatal(err)
 		}
 	}
 	var calls sync.WaitGroup
-	for i := range 250 {
+	for i := range 500 {
 		calls.Go(func() {
-			if _, err := ask("key-of-the-greedy", fmt.Sprint("greedy ", i)); err != nil {
+			if _, err := ask(ctx, "key-of-the-greedy", fmt.Sprint("greedy ", i)); err != nil && ctx.Err() == nil {
 				t.Error(err)
 			}
 		})
@@ -134,7 +137,7 @@ func TestNobodyHoldsUpTheOthers(t *testing.T) {
 	var few sync.WaitGroup
 	for i := range 5 {
 		few.Go(func() {
-			waited, err := ask("key-of-the-modest", fmt.Sprint("modest ", i))
+			waited, err := ask(ctx, "key-of-the-modest", fmt.Sprint("modest ", i))
 			if err != nil {
 				t.Error(err)
 			}
@@ -145,10 +148,14 @@ func TestNobodyHoldsUpTheOthers(t *testing.T) {
 	}
 	few.Wait()
 	slices.Sort(waits)
-	t.Logf("of 250 calls of one key %d were still to be answered when five of another had waited %v", 255-len(u.said()), waits)
+	t.Logf("of 500 calls of one key %d had yet to begin when five of another had waited %v", 506-len(u.said()), waits)
 	if waits[2] > 2*service+service/2 { // half a service for a busy machine
 		t.Errorf("the median wait of the modest one was %v, want less than two services, %v", waits[2], 2*service)
 	}
+	if n := len(u.said()); n > 400 {
+		t.Errorf("%d calls had begun by then: there was no queue to speak of", n)
+	}
+	leave()
 	calls.Wait()
 }
 
@@ -162,43 +169,49 @@ func (u *slowUpstream) said() (texts []string) {
 	return texts
 }
 
-// A key that the provider refuses is left out, and nobody notices.
+// A key that the provider refuses, or has had too many calls of, is left out,
+// and nobody notices.
 func TestOneOfThreeKeysIsRefused(t *testing.T) {
 	t.Parallel()
-	u := newSlowUpstream(t, 0)
-	refused := 0
-	inner := u.Config.Handler
-	var mu sync.Mutex
-	u.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Authorization") == "Bearer sk-revoked" && r.Method == http.MethodPost {
-			mu.Lock()
-			refused++
-			mu.Unlock()
-			w.WriteHeader(http.StatusUnauthorized)
-			json.NewEncoder(w).Encode(map[string]any{"error": map[string]string{"message": "Incorrect API key provided", "code": "invalid_api_key"}})
-			return
-		}
-		inner.ServeHTTP(w, r)
-	})
-	s := newStack(t)
-	s.run(t, "serve", "PORT="+s.port(), "OPENAI_HOST="+u.URL+"/v1", "OPENAI_API_KEYS=sk-revoked,sk-good-1,sk-good-2", "IS_OLLAMA_ACTIVE=false")
-	s.waitForModel(t, "slow")
-	for i := range 6 {
-		if _, failed := burst(t.Context(), 5, fmt.Sprint("round ", i), s.url); len(failed) > 0 {
-			t.Fatalf("calls that failed: %q", failed)
-		}
-	}
-	mu.Lock()
-	defer mu.Unlock()
-	if refused == 0 || refused > 5 {
-		t.Errorf("the refused key was used %d times", refused)
-	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.keys["sk-good-1"] == 0 || u.keys["sk-good-2"] == 0 {
-		t.Errorf("the good keys did not share the calls: %v", u.keys)
-	}
-	if strings.Contains(s.log.String(), "sk-revoked") {
-		t.Error("the key is in the log")
+	for status, answer := range map[int]string{
+		http.StatusUnauthorized:    `{"error":{"message":"Incorrect API key provided","code":"invalid_api_key"}}`,
+		http.StatusTooManyRequests: `{"error":{"message":"Rate limit reached","type":"requests","code":"rate_limit_exceeded"}}`,
+	} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			t.Parallel()
+			u := newSlowUpstream(t, 0)
+			var refused atomic.Int32
+			inner := u.Config.Handler
+			u.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Header.Get("Authorization") != "Bearer sk-revoked" || r.Method != http.MethodPost {
+					inner.ServeHTTP(w, r)
+					return
+				}
+				refused.Add(1)
+				w.Header().Set("Content-Type", "application/json")
+				w.Header().Set("Retry-After", "60")
+				w.WriteHeader(status)
+				io.WriteString(w, answer)
+			})
+			s := newStack(t)
+			s.run(t, "serve", "PORT="+s.port(), "OPENAI_HOST="+u.URL+"/v1", "OPENAI_API_KEYS=sk-revoked,sk-good-1,sk-good-2", "IS_OLLAMA_ACTIVE=false")
+			s.waitForModel(t, "slow")
+			for i := range 6 {
+				if _, failed := burst(t.Context(), 5, fmt.Sprint("round ", i), s.url); len(failed) > 0 {
+					t.Fatalf("calls that failed: %q", failed)
+				}
+			}
+			if n := refused.Load(); n == 0 || n > 5 {
+				t.Errorf("the refused key was used %d times", n)
+			}
+			u.mu.Lock()
+			defer u.mu.Unlock()
+			if u.keys["sk-good-1"] == 0 || u.keys["sk-good-2"] == 0 {
+				t.Errorf("the good keys did not share the calls: %v", u.keys)
+			}
+			if strings.Contains(s.log.String(), "sk-revoked") {
+				t.Error("the key is in the log")
+			}
+		})
 	}
 }

@@ -25,6 +25,7 @@ type slowUpstream struct {
 	mu     sync.Mutex
 	keys   map[string]int // calls by their key
 	texts  map[string]int // calls by what was said
+	heard  []string       // what was said, in the order in which it came
 	now    int
 	atOnce int
 }
@@ -56,6 +57,7 @@ func (u *slowUpstream) answer(w http.ResponseWriter, r *http.Request) {
 	u.mu.Lock()
 	u.keys[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")]++
 	u.texts[said]++
+	u.heard = append(u.heard, said)
 	u.now++
 	u.atOnce = max(u.atOnce, u.now)
 	u.mu.Unlock()

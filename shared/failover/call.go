@@ -122,14 +122,14 @@ func (c *Call) compare(e *llm.Error) {
 
 // step begins another attempt, if one is worth it.
 func (c *Call) step(is fate, e *llm.Error, now time.Time) Step {
-	again := is.again && c.used[c.at] < c.perTarget() && e.RetryAfter <= maxPatience
+	again := is.again && c.used[c.at] < c.perTarget()
 	if again && e.Again && c.enter(c.at, true, now) {
-		return Step{Go: true, Same: true}
+		return Step{Go: true, Same: true} // with another credential, so however long this one is to rest
 	}
 	if is.move && is.elsewhere && c.elsewhere(is, now) {
 		return Step{Go: true}
 	}
-	if wait := c.pause(e); again && c.repeat(wait, now) {
+	if wait := c.pause(e); again && e.RetryAfter <= maxPatience && c.repeat(wait, asks(e), now) {
 		return Step{Go: true, Same: true, Wait: wait}
 	}
 	return Step{Go: is.elsewhere && c.elsewhere(is, now)}
@@ -168,14 +168,19 @@ func (c *Call) pause(e *llm.Error) time.Duration {
 	return e.RetryAfter + time.Duration(c.guide.random()*float64(most))
 }
 
+// asks says whether an upstream that is well has asked for the call to be made
+// after a time. As it is left alone until then, calls that do so make nothing
+// worse, however many they are.
+func asks(e *llm.Error) bool { return e.Code == llm.CodeRateLimited && e.RetryAfter > 0 }
+
 // repeat begins another attempt at the same target, unless that would be too
-// long after, too often, or of no use.
-func (c *Call) repeat(wait time.Duration, now time.Time) bool {
+// long after, too often where nobody has asked for it, or of no use.
+func (c *Call) repeat(wait time.Duration, asked bool, now time.Time) bool {
 	t := c.plan.Targets[c.at]
 	if !c.worth(now.Add(wait)) {
 		return false
 	}
-	if c.guide.known(t).breaker.open() || !c.guide.budget(t.Provider).retry(now) {
+	if c.guide.known(t).breaker.open() || !asked && !c.guide.budget(t.Provider).retry(now) {
 		c.spent = true
 		return false
 	}

@@ -67,6 +67,7 @@ func TestWhatBecomesOfACallThatFails(t *testing.T) {
 		{"too many calls for now", with(failed(llm.CodeRateLimited), func(e *llm.Error) { e.RetryAfter = 10 * time.Second }), "0~0", "012"},
 		{"too many calls for long", with(failed(llm.CodeRateLimited), func(e *llm.Error) { e.RetryAfter = 11 * time.Second }), "0", "012"},
 		{"too many calls with this credential", with(failed(llm.CodeRateLimited), func(e *llm.Error) { e.Again = true }), "00", "001"},
+		{"too many calls with this credential for long", with(failed(llm.CodeRateLimited), func(e *llm.Error) { e.Again, e.RetryAfter = true, time.Minute }), "00", "001"},
 		{"a credential is refused, there are others", with(failed(llm.CodeUpstreamAuth), func(e *llm.Error) { e.Again = true }), "00", "001"},
 		{"the only credential is refused", failed(llm.CodeUpstreamAuth), "0", "012"},
 		{"the account is empty", failed(llm.CodeUpstreamBill), "0", "012"},
@@ -229,6 +230,38 @@ func TestBudgetHoldsWhereFailuresAreScattered(t *testing.T) {
 			t.Errorf("got %.3f attempts for each call, want 1.10", mean)
 		}
 	})
+}
+
+func TestWhoIsAskedToWaitIsTriedAgainHoweverManyAreThere(t *testing.T) {
+	for _, tt := range []struct {
+		after time.Duration
+		want  int // of 100 calls are made again
+	}{{3 * time.Second, 100}, {0, 10}, {11 * time.Second, 0}} {
+		g, again := NewGuide(Options{}), 0
+		var calls []*Call // that are all there before the first is refused
+		for range 100 {
+			c, err := g.Call(chain(1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			calls = append(calls, c)
+		}
+		for _, c := range calls {
+			f := failed(llm.CodeRateLimited)
+			f.Err.RetryAfter = tt.after
+			step := c.Failed(f)
+			if step.Go {
+				again++
+			}
+			if step.Go && step.Wait < tt.after {
+				t.Errorf("after %v: it is made again after %v", tt.after, step.Wait)
+			}
+			c.Close()
+		}
+		if again != tt.want {
+			t.Errorf("after %v: %d of 100 calls are made again, want %d", tt.after, again, tt.want)
+		}
+	}
 }
 
 func TestBackoffIsJittered(t *testing.T) {

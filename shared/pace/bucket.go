@@ -15,7 +15,9 @@ const (
 )
 
 // A bucket holds what may be spent. It fills evenly up to a burst, and can be
-// overdrawn. The zero value has no limit.
+// overdrawn. At first there is next to nothing in it: a worker that starts knows
+// neither who else is there, nor what was spent before. The zero value has no
+// limit.
 type bucket struct {
 	perWindow float64 // 0: no limit
 	window    time.Duration
@@ -46,7 +48,7 @@ func (b *bucket) fill(now time.Time) {
 		return
 	}
 	if b.at.IsZero() {
-		b.level = b.burst()
+		b.level = 1
 	} else if passed := now.Sub(b.at); passed > 0 {
 		b.level = min(b.burst(), b.level+passed.Seconds()*b.rate())
 	}

@@ -76,15 +76,47 @@ func TestWhatIsTakenCountsWhenTheCallBegins(t *testing.T) {
 
 func TestWhatIsReturnedCanBeTakenAgain(t *testing.T) {
 	g := NewGate(Rates{Calls: 600})
-	if n, _ := g.Take(10, start); n != 10 {
+	g.Return(first(g, 1))
+	now := start.Add(2 * time.Second)
+	if n, _ := g.Take(10, now); n != 10 {
 		t.Fatalf("took %d, want 10", n)
 	}
 	g.Return(4)
-	if n, _ := g.Take(10, start); n != 4 {
+	if n, _ := g.Take(10, now); n != 4 {
 		t.Errorf("took %d, want the 4 that were returned", n)
 	}
 	if g.Taken() != 10 {
 		t.Errorf("taken: got %d, want 10", g.Taken())
+	}
+}
+
+// first takes for the first of n calls.
+func first(g *Gate, n int) int {
+	granted, _ := g.Take(n, start)
+	return granted
+}
+
+// A worker that has just started may not be the only one, nor the first: all of
+// several that start take no more than the rate of their share, once they know
+// of each other.
+func TestAWorkerThatStartsHasSavedUpNothing(t *testing.T) {
+	taken := 0
+	gates := []*Gate{NewGate(Rates{Calls: 18_000}), NewGate(Rates{Calls: 18_000}), NewGate(Rates{Calls: 18_000})}
+	for _, g := range gates {
+		taken += first(g, 1000)
+	}
+	if taken != len(gates) {
+		t.Errorf("%d calls may begin at once, want one at each worker", taken)
+	}
+	for _, g := range gates {
+		g.Share(len(gates), start.Add(10*time.Millisecond))
+	}
+	for _, g := range gates {
+		n, _ := g.Take(1000, start.Add(time.Minute))
+		taken += n
+	}
+	if taken != 300 {
+		t.Errorf("%d calls may begin after a while, want the bursts, 300", taken)
 	}
 }
 

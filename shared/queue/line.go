@@ -12,7 +12,7 @@ type line struct {
 	flows   map[string]*flow
 	next    flows   // those with waiting calls
 	order   lane    // all waiting calls, the oldest first
-	present float64 // in virtual time: where the last call that went has begun
+	present float64 // in virtual time: where the last call that went would have begun, had those before it been for nothing that have not ended
 	latest  float64 // and where the last one has ended
 	running int     // calls that went and have not ended
 	swept   int     // how many flows were left by the last sweep
@@ -29,6 +29,7 @@ type flow struct {
 	start   float64 // where the next call begins, in virtual time
 	credit  float64 // how long before the present it may begin
 	running int     // calls that went, and whose cost may yet be corrected
+	claimed float64 // by these
 	index   int     // in line.next, while calls wait
 }
 
@@ -49,8 +50,9 @@ func (l *line) push(t *ticket) {
 func (l *line) pop() *ticket {
 	f := l.next[0]
 	t := f.calls.first
-	l.present = max(l.present, f.start)
+	l.present = max(l.present, f.start-f.claimed)
 	f.start += t.tokens(t.cost())
+	f.claimed += t.tokens(t.cost())
 	l.latest = max(l.latest, f.start)
 	f.running++
 	l.running++
@@ -76,6 +78,7 @@ func (l *line) settle(t *ticket, actual int) {
 	f := t.flow
 	f.running--
 	l.running--
+	f.claimed -= t.tokens(t.cost())
 	f.start += t.tokens(actual - t.cost())
 	l.latest = max(l.latest, f.start)
 	if f.calls.size > 0 {

@@ -134,6 +134,29 @@ func TestAKeyWithFewCallsDoesNotWaitForOneWithMany(t *testing.T) {
 	}
 }
 
+// What calls claim before they have ended, and do not cost then, counts for
+// nobody: neither when many are under way, nor once they are few again.
+func TestClaimsThatAreTooHighHoldNobodyUp(t *testing.T) {
+	p := newProvider(t, 64, Options{})
+	p.service = func(*ticket) (time.Duration, int) { return time.Second, 12 }
+	for range 500 {
+		p.enter(Claim{Key: "a", Cost: 290})
+	}
+	p.slots = 4
+	p.room.SetCap(4)
+	p.pass(500 * time.Millisecond)
+	var few []*ticket
+	for range 5 {
+		few = append(few, p.enter(Claim{Key: "b", Cost: 290}))
+	}
+	p.pass(10 * time.Minute)
+	for i, c := range few {
+		if got := p.waited(c); got > 3*time.Second {
+			t.Errorf("call %d of b waits %v, want as soon as there is a place and one more service", i+1, got)
+		}
+	}
+}
+
 func TestKeysShareTokensByWeight(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	tokens := map[string]int{}
