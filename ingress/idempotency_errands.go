@@ -117,6 +117,11 @@ func (s *errands) add(r *http.Request, key, print string) (*errand, error) {
 	return d, nil
 }
 
+// lastMoment is how long a call with a key goes on when its last client leaves
+// with a part of the answer: that may have been all of it, which is about to be
+// kept.
+const lastMoment = 100 * time.Millisecond
+
 // leave is for a client that does not follow any more.
 func (s *errands) leave(d *errand, rd *reader) {
 	rd.leave()
@@ -127,6 +132,8 @@ func (s *errands) leave(d *errand, rd *reader) {
 	case d.followers > 0 || d.state != errandRuns:
 	case d.grace > 0 && (d.begun || d.key != ""):
 		d.alone = time.AfterFunc(d.grace, func() { s.desert(d) })
+	case d.key != "" && d.tape.begun():
+		d.alone = time.AfterFunc(lastMoment, func() { s.desert(d) })
 	default:
 		s.drop(d)
 		d.cancel(errDeserted)

@@ -77,6 +77,13 @@ func (t *tape) Write(p []byte) (int, error) {
 // Flush is for [http.Flusher]: readers are told of everything at once anyway.
 func (t *tape) Flush() {}
 
+// begun says whether there is anything of the answer.
+func (t *tape) begun() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.status != 0
+}
+
 func (t *tape) isWhole() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
