@@ -113,18 +113,16 @@ func (u *slowUpstream) order() []string {
 	return slices.Clone(u.heard)
 }
 
-// Of fifty calls at once, twenty wait: who comes to a full queue is refused at
-// once, and whoever leaves it never gets to the upstream.
+// Of fifty calls twenty wait: who comes to a full queue is refused at once, and
+// whoever leaves it never gets to the upstream.
 func TestWhatIsTooMuchForTheQueueIsRefusedAtOnce(t *testing.T) {
 	t.Parallel()
 	u := newSlowUpstream(t, time.Minute)
 	s := startRoom(t, u, 2, "ALLAMA_QUEUE_DEPTH=20")
-	ctx, leave := context.WithCancel(t.Context())
-	defer leave()
-	const held = 2 + 1 + 20 // run, are on their way, and wait
-	refused := make(chan queueReply, 100)
+	refused := make(chan queueReply, 50)
 	var calls sync.WaitGroup
-	come := func(n int) {
+	defer calls.Wait()
+	come := func(ctx context.Context, n int) {
 		for i := range n {
 			calls.Go(func() {
 				if o, err := s.ask(ctx, fmt.Sprint(i), "default"); err == nil {
@@ -133,9 +131,15 @@ func TestWhatIsTooMuchForTheQueueIsRefusedAtOnce(t *testing.T) {
 			})
 		}
 	}
-	come(50)
+	first, leaveFirst := context.WithCancel(t.Context())
+	defer leaveFirst()
+	come(first, 3)
+	s.waitQueued(t, "two calls that run, and one on its way", func(r queueRoom) bool { return r.Running == 2 && r.Queued == 1 })
+	rest, leaveRest := context.WithCancel(t.Context())
+	defer leaveRest()
+	come(rest, 47)
 	var slowest time.Duration
-	for i := range 50 - held {
+	for i := range 27 {
 		select {
 		case o := <-refused:
 			slowest = max(slowest, o.took)
@@ -143,18 +147,19 @@ func TestWhatIsTooMuchForTheQueueIsRefusedAtOnce(t *testing.T) {
 				t.Errorf("got %d, Retry-After %q: %s", o.status, o.header.Get("Retry-After"), o.body)
 			}
 		case <-time.After(10 * time.Second):
-			t.Fatalf("%d calls were refused, want %d", i, 50-held)
+			t.Fatalf("%d calls were refused, want 27", i)
 		}
 	}
-	t.Logf("the slowest of %d refusals took %v", 50-held, slowest)
+	t.Logf("the slowest of 27 refusals took %v", slowest)
 	if slowest > 300*time.Millisecond { // 100ms on a machine that does nothing else
 		t.Errorf("a call was refused after %v", slowest)
 	}
-	come(3) // in place of some that were there before the first had begun
-	s.waitQueued(t, "a full queue", func(r queueRoom) bool { return r.Waiting["default"] == 20 && r.Queued == 1 && r.Running == 2 })
-	leave()
-	calls.Wait()
-	s.waitQueued(t, "an empty queue", func(r queueRoom) bool { return r.Waiting["default"]+r.Queued+r.Running == 0 })
+	waiting := func(n int) func(queueRoom) bool { return func(r queueRoom) bool { return r.Waiting["default"] == n } }
+	s.waitQueued(t, "a full queue", waiting(20))
+	leaveRest()
+	s.waitQueued(t, "an empty queue", waiting(0))
+	leaveFirst()
+	s.waitQueued(t, "nobody", func(r queueRoom) bool { return r.Queued+r.Running == 0 })
 	if n := len(u.order()); n > 3 {
 		t.Errorf("%d calls came to the upstream, of which 20 had waited when their clients left", n)
 	}

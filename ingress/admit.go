@@ -49,6 +49,17 @@ func (x *exchange) relay(ctx context.Context, job bus.Job) error {
 	return overdueOr(ctx, r.perform(ctx, job))
 }
 
+// limit is how many calls a provider runs at once; below 0 as long as no worker
+// has told: those that are there tell a server that has just started within
+// seconds.
+func (s *Server) limit(provider string) int {
+	load := s.owner.Load(provider)
+	if load.Workers == 0 {
+		return -1
+	}
+	return load.Cap
+}
+
 // perform has a worker perform the job at once.
 func (r *relay) perform(ctx context.Context, job bus.Job) error {
 	call, err := r.endpoint.server.owner.Call(job)

@@ -102,7 +102,7 @@ func New(cfg Config, parts Parts) (*Server, error) {
 	s.seeker = &seeker{catalog: s.catalog, log: s.log, wait: seekWait}
 	s.errands = newErrands(s.cfg.Keep, parts.Calls)
 	s.guide = failover.NewGuide(failover.Options{Load: s.load})
-	s.gate = queue.NewGate(queue.Options{Depth: s.cfg.QueueDepth, Cap: func(provider string) int { return s.owner.Load(provider).Cap }})
+	s.gate = queue.NewGate(queue.Options{Depth: s.cfg.QueueDepth, Cap: s.limit})
 	if cfg.KeysFile != "" {
 		var err error
 		if s.keys, err = loadKeys(cfg.KeysFile, s.log); err != nil {

@@ -193,6 +193,9 @@ func (p *place) look(now time.Time) {
 	if p.limit == nil || now.Sub(p.looked) < capFresh {
 		return
 	}
-	p.looked = now
-	p.room.SetCap(p.limit(p.provider))
+	limit := p.limit(p.provider)
+	if limit >= 0 {
+		p.looked = now
+	}
+	p.room.SetCap(limit)
 }

@@ -68,6 +68,30 @@ func TestManyCallersWaitAtAGate(t *testing.T) {
 	}
 }
 
+func TestFewGoUntilItIsKnownHowManyMay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		limit := -1
+		g := NewGate(Options{Cap: func(string) int { return limit }})
+		var passes []*Pass
+		for range 20 {
+			p, err := g.Enter("p", Claim{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			passes = append(passes, p)
+		}
+		s := g.Snapshot()[0]
+		if s.Queued != 4 || s.Waiting[Default] != 16 || s.Cap != 0 {
+			t.Errorf("while nobody knows: %+v, want 4 on their way", s)
+		}
+		limit = 40
+		passes[0].Began()
+		if s := g.Snapshot()[0]; s.Queued != 10 || s.Running != 1 {
+			t.Errorf("as soon as 40 may run: %+v, want 10 on their way", s)
+		}
+	})
+}
+
 func TestWaitEndsWithTheDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := NewGate(Options{Cap: func(string) int { return 1 }})

@@ -12,7 +12,7 @@ type line struct {
 	flows   map[string]*flow
 	next    flows   // those with waiting calls
 	order   lane    // all waiting calls, the oldest first
-	present float64 // in virtual time: where the last call that went would have begun, had those before it been for nothing that have not ended
+	present float64 // in virtual time: where the last call that went has begun, if those that have yet to end cost nothing
 	latest  float64 // and where the last one has ended
 	running int     // calls that went and have not ended
 	swept   int     // how many flows were left by the last sweep

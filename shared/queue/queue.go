@@ -85,7 +85,8 @@ type Options struct {
 	DefaultWait, FlexWait time.Duration
 
 	// Cap says how many calls a provider runs at once, over the whole cluster;
-	// 0: as many as there are. It is asked about once a second; nil: 0.
+	// 0: as many as there are; below 0: that is not known yet. It is asked about
+	// once a second, where it knows; nil: 0.
 	Cap func(provider string) int
 }
 
@@ -96,14 +97,19 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// maxWindow is the most calls that may be on their way to a worker at once.
-const maxWindow = 64
+const (
+	maxWindow     = 64 // the most calls that may be on their way to a worker at once
+	unknownWindow = 4  // the same while nobody knows how many the provider runs
+)
 
 // window is how many admitted calls of a provider with the cap may be without
 // a worker: enough that none is idle, and so few that what slows the workers
 // makes calls wait here, in order.
 func window(limit int) int {
-	if limit <= 0 {
+	switch {
+	case limit < 0:
+		return unknownWindow
+	case limit == 0:
 		return maxWindow
 	}
 	return min(max(limit/4, 1), maxWindow)

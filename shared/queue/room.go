@@ -22,7 +22,7 @@ type room struct {
 	state    State
 	lines    [len(classes)]line
 	admitted lane // the calls that were let in and have not ended
-	limit    int  // the cap of the provider
+	limit    int  // the cap of the provider; below 0: not known
 	waiting  int
 	queued   int // admitted calls that no worker has taken on yet
 	arrivals uint64
@@ -41,7 +41,7 @@ func newRoom(o Options) *room {
 }
 
 // SetCap says how many calls the provider runs at once; 0: as many as there
-// are.
+// are; below 0: that is not known.
 func (r *room) SetCap(limit int) { r.limit = limit }
 
 // SetState opens, pauses or drains the room.

@@ -252,7 +252,7 @@ func TestPatientCallsAreNotStarved(t *testing.T) {
 }
 
 func TestOnlySoManyAreOnTheirWay(t *testing.T) {
-	for limit, want := range map[int]int{0: 64, 1: 1, 2: 1, 7: 1, 8: 2, 40: 10, 10_000: 64} {
+	for limit, want := range map[int]int{-1: 4, 0: 64, 1: 1, 2: 1, 7: 1, 8: 2, 40: 10, 10_000: 64} {
 		r := newRoom(Options{})
 		r.SetCap(limit)
 		var in []*ticket

@@ -60,7 +60,7 @@ func (p *place) status(now time.Time) Status {
 func (r *room) status(now time.Time) Status {
 	s := Status{
 		State: r.state, Waiting: map[Class]int{}, Queued: r.queued, Running: r.admitted.size - r.queued,
-		Cap: r.limit, Window: window(r.limit), Depth: r.options.Depth,
+		Cap: max(r.limit, 0), Window: window(r.limit), Depth: r.options.Depth,
 		PerMinute: r.begun.perMinute(now), Calls: make([]CallStatus, 0, r.waiting+r.admitted.size),
 	}
 	if r.waiting > 0 {
