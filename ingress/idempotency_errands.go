@@ -18,7 +18,7 @@ const (
 // An errand is a call that runs by itself: clients follow it, and it may outlive
 // them.
 type errand struct {
-	request *http.Request // with a context that does not end with a client's
+	request *http.Request // with a context that does not end with a client's; nil once it has ended
 	key     string        // of what is to run once; empty: nothing of it is remembered
 	print   string        // equal for equal requests
 	tape    *tape
@@ -112,6 +112,9 @@ func (s *errands) add(r *http.Request, key, print string) (*errand, error) {
 	}
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
 	d.request, d.cancel, d.tape = r.WithContext(ctx), cancel, newTape(ctx.Done(), room)
+	if cause := context.Cause(r.Context()); cause == errStopping { // it has come too late to be stopped
+		cancel(cause)
+	}
 	s.live[d] = true
 	s.running.Add(1)
 	return d, nil
@@ -191,6 +194,7 @@ func (s *errands) end(d *errand) {
 	}
 	delete(s.live, d)
 	d.cancel(nil)
+	d.request = nil // what is remembered is small
 	s.running.Done()
 }
 

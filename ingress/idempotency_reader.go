@@ -62,8 +62,6 @@ func (r *reader) leave() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.readers, r)
-	if !t.over {
-		t.trim()
-		t.tell()
-	}
+	t.trim() // also when it is over: it may be remembered for long, without what was left
+	t.tell()
 }

@@ -40,8 +40,7 @@ func (s *errands) release(d *errand) {
 // was given: its call is not to run again.
 func (s *errands) evict() bool {
 	for range s.answers {
-		d := s.answers[0]
-		s.answers = s.answers[1:]
+		d := shift(&s.answers)
 		switch {
 		case d.state != errandKept:
 		case d.followers > 0:
@@ -60,12 +59,18 @@ func (s *errands) evict() bool {
 func (s *errands) expire() {
 	now := time.Now()
 	for len(s.done) > 0 && !s.done[0].expires.After(now) {
-		s.drop(s.done[0])
-		s.done = s.done[1:]
+		s.drop(shift(&s.done))
 	}
 	for len(s.answers) > 0 && s.answers[0].state != errandKept {
-		s.answers = s.answers[1:]
+		shift(&s.answers)
 	}
+}
+
+// shift takes the first out of a list, which then does not hold it any more.
+func shift(list *[]*errand) (first *errand) {
+	first, (*list)[0] = (*list)[0], nil
+	*list = (*list)[1:]
+	return first
 }
 
 // drop makes an errand nobody's to join.

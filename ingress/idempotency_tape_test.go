@@ -5,9 +5,11 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 )
 
 func everything(int64) bool { return true }
@@ -198,4 +200,70 @@ func TestReaderOfATapeThatIsCutBreaksOff(t *testing.T) {
 		}
 	}()
 	newResponse(got, "req_1").follow(t.Context(), rd)
+}
+
+// What no account is kept of must not be held, either.
+func TestRestOfAnAnswerThatIsNotKeptIsForgotten(t *testing.T) {
+	s, r := newErrandRig(time.Minute, 1<<20)
+	d, rd, _, err := s.join(r, terms{key: "k"}, "print")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.tape.WriteHeader(http.StatusOK)
+	_, _ = d.tape.Write(make([]byte, 2<<20)) // it takes everything
+	s.keep(d)
+	d.tape.end(false)
+	s.end(d)
+	rd.took(len(rd.next().data))
+	s.leave(d, rd)
+	if known, whole := s.known("k"); !known || whole {
+		t.Errorf("known %v, whole %v, want that it is known without its answer", known, whole)
+	}
+	if n := cap(d.tape.data); n != 0 {
+		t.Errorf("%d bytes of the answer are there, want none", n)
+	}
+}
+
+func TestWhatIsForgottenIsNotHeld(t *testing.T) {
+	s, r := newErrandRig(time.Minute, 1<<20)
+	for _, key := range []string{"one", "other"} {
+		if err := s.play(t, r, key, 100); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := weak.Make(s.byKey["one"])
+	s.done[0].expires = time.Now()
+	if known, _ := s.known("one"); known {
+		t.Error("it is known after its time")
+	}
+	runtime.GC()
+	if first.Value() != nil {
+		t.Error("what is forgotten is in memory")
+	}
+	runtime.KeepAlive(s)
+}
+
+func TestWhatIsKeptDoesNotHoldTheRequest(t *testing.T) {
+	s, r := newErrandRig(time.Minute, 1<<20)
+	if err := s.play(t, r, "k", 100); err != nil {
+		t.Fatal(err)
+	}
+	if s.byKey["k"].request != nil {
+		t.Error("the request is in memory, and is more than is reckoned with")
+	}
+}
+
+func TestErrandThatComesAfterTheEndIsEnded(t *testing.T) {
+	s, r := newErrandRig(time.Minute, 1<<20)
+	ctx, end := context.WithCancelCause(t.Context())
+	end(errStopping)
+	s.stop(errStopping)
+	d, rd, _, err := s.join(r.WithContext(ctx), terms{key: "k"}, "print")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.leave(d, rd)
+	if cause := context.Cause(d.request.Context()); cause != errStopping {
+		t.Errorf("it runs on, %v, though the server stops", cause)
+	}
 }

@@ -235,3 +235,15 @@ func eventually(t *testing.T, condition func() bool) {
 		}
 	}
 }
+
+// A watch is closed with its connection: who waits then has to look again, and
+// must not ask a channel for news that has none for ever.
+func TestNewsEndWithTheConnection(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	closed := make(chan jetstream.KeyValueEntry)
+	close(closed)
+	if err := await(ctx, closed, nil); err != nil {
+		t.Errorf("got %v, want that it is time to look", err)
+	}
+}

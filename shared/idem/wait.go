@@ -44,10 +44,16 @@ func (b *Book) watch(ctx context.Context, key string, tick <-chan time.Time) err
 			news = w.Updates()
 		}
 	}
+	return await(ctx, news, tick)
+}
+
+// await is watch for the news of one. It ends with them: the connection is
+// closed then.
+func await(ctx context.Context, news <-chan jetstream.KeyValueEntry, tick <-chan time.Time) error {
 	for {
 		select {
-		case e := <-news:
-			if e == nil || e.Operation() == jetstream.KeyValuePut && parse(e.Value()).State == Running {
+		case e, open := <-news:
+			if open && (e == nil || e.Operation() == jetstream.KeyValuePut && parse(e.Value()).State == Running) {
 				continue // the one who runs it says so from time to time
 			}
 			return nil
