@@ -3,6 +3,7 @@ package ingress
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"unicode"
@@ -41,7 +42,7 @@ func (n *hints) see(f rawjson.Field) {
 // outputTokens is about how many tokens the answer may have.
 func (n hints) outputTokens() int {
 	if n.limit > 0 {
-		return n.limit
+		return min(n.limit, math.MaxInt32) // it is added to others
 	}
 	return outputGuess
 }

@@ -57,3 +57,13 @@ func TestPeekRefusesNamesThatDoNotTravel(t *testing.T) {
 		}
 	}
 }
+
+func TestEndlessLimitIsStillANumber(t *testing.T) {
+	p, err := peek([]byte(`{"model":"a","max_tokens":9223372036854775807}`), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(`{}`) + p.outputTokens(); n < 1<<20 {
+		t.Errorf("a call claims %d tokens, want many", n)
+	}
+}

@@ -71,7 +71,7 @@ type Claim struct {
 	Key      string    // whose call it is: keys share a class fairly; empty: nobody's in particular
 	Class    Class     // how urgent
 	Weight   int       // of the key's share; below 1: 1
-	Cost     int       // about how many tokens it takes; below 1: 1
+	Cost     int       // about how many tokens it takes; below 1: 1; what is over 2^24 does not count
 	Deadline time.Time // when it is not worth beginning any more; zero: never
 }
 

@@ -118,7 +118,7 @@ func (r *room) Done(t *ticket, actual int, now time.Time) {
 		if actual <= 0 {
 			actual = t.cost()
 		}
-		t.flow.line.settle(t, actual)
+		t.flow.line.settle(t, min(actual, maxCost))
 	}
 	t.stage = gone
 }

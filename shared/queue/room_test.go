@@ -3,6 +3,7 @@ package queue
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -527,5 +528,26 @@ func TestTheRateIsThatOfTheLastMinute(t *testing.T) {
 	}
 	if got := m.perMinute(start.Add(time.Hour)); got != 0 {
 		t.Errorf("got %d a minute after an hour of silence", got)
+	}
+}
+
+// A claim without bounds must not leave so great numbers behind that what others
+// cost is nothing against them.
+func TestAnEndlessClaimLeavesTheSharesFair(t *testing.T) {
+	p := newProvider(t, 2, Options{})
+	p.service = func(c *ticket) (time.Duration, int) { return time.Second, min(c.Cost, 100) }
+	p.enter(Claim{Key: "z", Cost: math.MaxInt})
+	p.pass(2 * time.Second)
+	for range 500 {
+		p.enter(Claim{Key: "a", Cost: 100})
+	}
+	p.pass(10100 * time.Millisecond)
+	var few []*ticket
+	for range 5 {
+		few = append(few, p.enter(Claim{Key: "b", Cost: 100}))
+	}
+	p.pass(10 * time.Minute)
+	if got := p.waited(few[2]); got >= 2*time.Second {
+		t.Errorf("the median call of b waits %v, want under two services", got)
 	}
 }

@@ -36,7 +36,12 @@ type ticket struct {
 // tokens is the claim's cost in the shares of its key.
 func (t *ticket) tokens(n int) float64 { return float64(n) / float64(max(t.Weight, 1)) }
 
-func (t *ticket) cost() int { return max(t.Cost, 1) }
+func (t *ticket) cost() int { return min(max(t.Cost, 1), maxCost) }
+
+// maxCost is what a call counts for at the most. Clients may claim any number,
+// and beside one that is great enough, what others cost would be lost to
+// rounding.
+const maxCost = 1 << 24
 
 // expired says whether the call is not worth beginning any more.
 func (t *ticket) expired(now time.Time) bool { return !t.Deadline.IsZero() && !now.Before(t.Deadline) }
