@@ -179,19 +179,19 @@ func TestOneOfThreeKeysIsRefused(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			t.Parallel()
-			u := newSlowUpstream(t, 0)
 			var refused atomic.Int32
-			inner := u.Config.Handler
-			u.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if r.Header.Get("Authorization") != "Bearer sk-revoked" || r.Method != http.MethodPost {
-					inner.ServeHTTP(w, r)
-					return
-				}
-				refused.Add(1)
-				w.Header().Set("Content-Type", "application/json")
-				w.Header().Set("Retry-After", "60")
-				w.WriteHeader(status)
-				io.WriteString(w, answer)
+			u := newScreenedUpstream(t, 0, func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.Header.Get("Authorization") != "Bearer sk-revoked" || r.Method != http.MethodPost {
+						next.ServeHTTP(w, r)
+						return
+					}
+					refused.Add(1)
+					w.Header().Set("Content-Type", "application/json")
+					w.Header().Set("Retry-After", "60")
+					w.WriteHeader(status)
+					io.WriteString(w, answer)
+				})
 			})
 			s := newStack(t)
 			s.run(t, "serve", "PORT="+s.port(), "OPENAI_HOST="+u.URL+"/v1", "OPENAI_API_KEYS=sk-revoked,sk-good-1,sk-good-2", "IS_OLLAMA_ACTIVE=false")

@@ -46,12 +46,11 @@ func (m *meter) count(now time.Time) (ok bool, left int, reset time.Duration) {
 	return ok, int(float64(m.limit) - m.taken), reset
 }
 
-// metered has an upstream allow only so many calls.
-func (u *slowUpstream) metered(m *meter) {
-	inner := u.Config.Handler
-	u.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+// screen has an upstream allow only so many calls.
+func (m *meter) screen(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost {
-			inner.ServeHTTP(w, r)
+			next.ServeHTTP(w, r)
 			return
 		}
 		ok, left, reset := m.count(time.Now())
@@ -61,7 +60,7 @@ func (u *slowUpstream) metered(m *meter) {
 			w.Header().Set("X-Ratelimit-Reset-Requests", reset.String())
 		}
 		if ok {
-			inner.ServeHTTP(w, r)
+			next.ServeHTTP(w, r)
 			return
 		}
 		io.Copy(io.Discard, r.Body)
@@ -91,9 +90,8 @@ func TestCallsGoAsFastAsIsAllowed(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			u := newSlowUpstream(t, 20*time.Millisecond)
 			m := tt.m
-			u.metered(m)
+			u := newScreenedUpstream(t, 20*time.Millisecond, m.screen)
 			s, env := startParts(t, "OPENAI_HOST="+u.URL+"/v1", "OPENAI_API_KEY=sk")
 			if tt.rpm != "" {
 				env = append(env, tt.rpm)

@@ -32,6 +32,13 @@ type slowUpstream struct {
 
 func newSlowUpstream(t testing.TB, takes time.Duration) *slowUpstream {
 	t.Helper()
+	return newScreenedUpstream(t, takes, func(next http.Handler) http.Handler { return next })
+}
+
+// newScreenedUpstream is newSlowUpstream with a screen that calls come through
+// first.
+func newScreenedUpstream(t testing.TB, takes time.Duration, screen func(next http.Handler) http.Handler) *slowUpstream {
+	t.Helper()
 	u := &slowUpstream{takes: takes, keys: map[string]int{}, texts: map[string]int{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/models", func(w http.ResponseWriter, _ *http.Request) {
@@ -39,7 +46,7 @@ func newSlowUpstream(t testing.TB, takes time.Duration) *slowUpstream {
 		io.WriteString(w, `{"object":"list","data":[{"id":"slow","object":"model","created":1,"owned_by":"us"}]}`)
 	})
 	mux.HandleFunc("POST /v1/chat/completions", u.answer)
-	u.Server = httptest.NewServer(mux)
+	u.Server = httptest.NewServer(screen(mux))
 	t.Cleanup(u.Close)
 	return u
 }
