@@ -1,7 +1,6 @@
 package bus
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/offbeat-studio/allama/shared/llm"
@@ -16,12 +15,12 @@ type Message interface{ message() }
 
 // Head opens an answer.
 type Head struct {
-	ContentType string        `json:"content_type,omitempty"` // of native Data
-	Whole       bool          `json:"whole,omitempty"`        // native Data are one body, not a stream of frames or a sound
-	Size        int           `json:"size,omitempty"`         // about how long that is, in bytes; zero: who knows
-	Status      int           `json:"status,omitempty"`       // of HTTP, with native Data; zero: 200
-	Encoding    Encoding      `json:"encoding,omitempty"`     // of Data; empty: the job's
-	Warnings    []llm.Warning `json:"warnings,omitempty"`
+	ContentType string   // of native Data
+	Whole       bool     // native Data are one body, not a stream of frames or a sound
+	Size        int      // about how long that is, in bytes; zero: who knows
+	Status      int      // of HTTP, with native Data; zero: 200
+	Encoding    Encoding // of Data; empty: the job's
+	Warnings    []llm.Warning
 }
 
 // Data is a piece of an answer: where the job is native, whole frames of the
@@ -32,9 +31,9 @@ type Data []byte
 // End closes an answer. With an Error it has failed, and what came before is
 // not whole.
 type End struct {
-	Error  *llm.Error       `json:"error,omitempty"`
-	Usage  *llm.Usage       `json:"usage,omitempty"` // nil where the upstream did not say
-	Reason llm.FinishReason `json:"reason,omitempty"`
+	Error  *llm.Error
+	Usage  *llm.Usage // nil where the upstream did not say
+	Reason llm.FinishReason
 }
 
 func (Head) message() {}
@@ -48,15 +47,6 @@ const (
 	recordMore byte = 'm' // data that goes on in the next record
 	recordEnd  byte = 'e'
 )
-
-// appendJSON appends a record that carries v.
-func appendJSON(dst []byte, kind byte, v any) []byte {
-	body, err := json.Marshal(v)
-	if err != nil {
-		panic(fmt.Sprintf("internal error: %T: %v", v, err)) // Head and End always marshal
-	}
-	return appendRecord(dst, kind, body)
-}
 
 // An assembler makes messages of the records of consecutive packets.
 type assembler struct {
@@ -94,13 +84,9 @@ func (a *assembler) message(kind byte, body []byte) (Message, error) {
 		return Data(body), nil
 	case recordHead:
 		a.data = nil
-		var h Head
-		err := json.Unmarshal(body, &h)
-		return h, err
+		return parseHead(body)
 	case recordEnd:
-		var e End
-		err := json.Unmarshal(body, &e)
-		return e, err
+		return parseEnd(body)
 	default:
 		return nil, fmt.Errorf("record of kind %q", kind)
 	}

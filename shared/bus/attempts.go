@@ -30,7 +30,7 @@ func (a *attempts) add(r *Reply) {
 		a.ids, a.requests = map[string]*Reply{}, map[string][]*Reply{}
 	}
 	a.ids[r.attempt] = r
-	a.requests[r.job.Request] = append(slices.Clip(a.requests[r.job.Request]), r)
+	a.requests[r.request] = append(slices.Clip(a.requests[r.request]), r)
 }
 
 // byID returns nil where there is none.
@@ -92,10 +92,10 @@ func (a *attempts) forget(now time.Time, linger time.Duration) {
 // remove forgets an attempt. The lock must be held.
 func (a *attempts) remove(r *Reply) {
 	delete(a.ids, r.attempt)
-	rest := slices.DeleteFunc(slices.Clone(a.requests[r.job.Request]), func(o *Reply) bool { return o == r })
+	rest := slices.DeleteFunc(slices.Clone(a.requests[r.request]), func(o *Reply) bool { return o == r })
 	if len(rest) == 0 {
-		delete(a.requests, r.job.Request)
+		delete(a.requests, r.request)
 	} else {
-		a.requests[r.job.Request] = rest
+		a.requests[r.request] = rest
 	}
 }

@@ -32,8 +32,8 @@ import (
 	"time"
 )
 
-// Version is the version of the protocol, sent with every hello.
-const Version = 1
+// Version is the version of the protocol, sent with every job and every hello.
+const Version = 2
 
 const (
 	inlineBody = 64 << 10  // a larger body is held by the owner until a lease is granted

@@ -3,7 +3,6 @@ package bus
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"iter"
 	"log/slog"
 	"sync"
@@ -231,8 +230,8 @@ func (c *Call) receive(m *nats.Msg) {
 }
 
 func (c *Call) onHello(m *nats.Msg) {
-	var h hello
-	if err := json.Unmarshal(m.Data[1:], &h); err != nil || m.Reply == "" {
+	h, err := parseHello(m.Data)
+	if err != nil || m.Reply == "" {
 		return // not of this protocol
 	}
 	now := time.Now()
@@ -254,7 +253,7 @@ func (c *Call) onHello(m *nats.Msg) {
 		c.owner.send(m.Reply, encodeDenial(denied))
 		return
 	}
-	c.owner.send(m.Reply, encodeJSON(kindGrant, g))
+	c.owner.send(m.Reply, g.encode())
 	for _, f := range tell {
 		f()
 	}

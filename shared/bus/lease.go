@@ -1,7 +1,6 @@
 package bus
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -24,7 +23,7 @@ func (r *Reply) lease(delivery uint64, held int) (fate, error) {
 	w := r.worker
 	r.send.expect = time.Now().Add(w.options.Stall)
 	h := hello{Version: Version, Attempt: r.attempt, Worker: w.id, Delivery: delivery}
-	m, err := r.greet(encodeJSON(kindHello, h))
+	m, err := r.greet(h.encode())
 	switch {
 	case errors.Is(err, errNoOwner):
 		return refused, err
@@ -33,8 +32,8 @@ func (r *Reply) lease(delivery uint64, held int) (fate, error) {
 	case m.Data[0] != kindGrant:
 		return refused, errors.New(string(m.Data[1:]))
 	}
-	var g grant
-	if err := json.Unmarshal(m.Data[1:], &g); err != nil {
+	g, err := parseGrant(m.Data)
+	if err != nil {
 		return refused, fmt.Errorf("read grant: %w", err)
 	}
 	now := time.Now()

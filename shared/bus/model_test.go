@@ -167,8 +167,8 @@ func (m *model) work() {
 	if a.sentNum++; a.sentNum == a.length {
 		kind = recordEnd
 	}
-	records := appendRecord(nil, kind, binary.BigEndian.AppendUint64(nil, number))
-	message, probe := a.send.send(records, m.now)
+	message := appendRecord(newPacket(0), kind, binary.BigEndian.AppendUint64(nil, number))
+	probe := a.send.send(message, m.now)
 	a.send.ended = kind == recordEnd
 	m.toOwner(i, message, probe)
 }

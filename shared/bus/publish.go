@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"bytes"
 	"encoding/json"
 	"log/slog"
 	"time"
@@ -119,9 +120,20 @@ type stored struct {
 	} `json:"error"`
 }
 
+// parseStored reads JetStream's word, in nearly all cases without a decoder.
+func parseStored(data []byte) (ack stored, err error) {
+	if name, ok := bytes.CutPrefix(data, []byte(`{"stream":"`)); ok && !bytes.Contains(name, []byte(`"error"`)) {
+		if end := bytes.IndexAny(name, `"\\`); end >= 0 && name[end] == '"' {
+			return stored{Stream: string(name[:end])}, nil
+		}
+	}
+	err = json.Unmarshal(data, &ack)
+	return ack, err
+}
+
 func (c *Call) onStored(data []byte) {
-	var ack stored
-	if err := json.Unmarshal(data, &ack); err != nil {
+	ack, err := parseStored(data)
+	if err != nil {
 		return // the publication is repeated when no good answer comes
 	}
 	c.mu.Lock()

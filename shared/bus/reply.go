@@ -22,12 +22,10 @@ var (
 // A Reply is the way of an answer back to the owner. Its methods are for one
 // goroutine, the handler's.
 type Reply struct {
-	worker  *Worker
-	job     *Job
-	owner   string
-	subject string
-	attempt string
-	msg     *nats.Msg
+	worker *Worker
+	job    *Job // nil once it has ended
+	address
+	msg     *nats.Msg       // the job's, in the queue; nil once it has left that
 	answers chan *nats.Msg  // to hello and to fetches
 	done    <-chan struct{} // closed when the handler is to end; nil while there is none
 	room    chan struct{}   // the window has shrunk
@@ -41,10 +39,19 @@ type Reply struct {
 	inQueue time.Time               // the last sign of life to JetStream
 }
 
+// An address is where an attempt's answer goes, and by what names its owner and
+// its worker know it.
+type address struct {
+	owner   string
+	request string
+	attempt string
+	subject string
+}
+
 func newReply(w *Worker, j *Job, owner string, m *nats.Msg) *Reply {
 	return &Reply{
-		worker: w, job: j, owner: owner, msg: m, attempt: NewID(),
-		subject: subjectResp(owner, j.Provider, j.Request),
+		worker: w, job: j, msg: m,
+		address: address{owner: owner, request: j.Request, attempt: NewID(), subject: subjectResp(owner, j.Provider, j.Request)},
 		answers: make(chan *nats.Msg, 1),
 		room:    make(chan struct{}, 1),
 		send:    sender{timing: w.options.Timing},
@@ -53,7 +60,7 @@ func newReply(w *Worker, j *Job, owner string, m *nats.Msg) *Reply {
 }
 
 // Head opens the answer; it is sent with what follows.
-func (r *Reply) Head(h Head) { r.head = appendJSON(r.head, recordHead, h) }
+func (r *Reply) Head(h Head) { r.head = h.append(r.head) }
 
 // Data adds a piece of the answer, which the owner gets as one [Data] or as a
 // part of one. It is sent by the next Flush, or at once when much has come
@@ -81,25 +88,27 @@ func (r *Reply) flush(ctx context.Context, tail []byte) error {
 		if err := r.waitForRoom(ctx); err != nil {
 			return err
 		}
-		r.publish(appendRecord(r.takeHead(), recordMore, r.data[:packetSize]))
+		r.publish(appendRecord(r.packet(packetSize), recordMore, r.data[:packetSize]))
 		r.data = r.data[packetSize:]
 	}
 	if err := r.waitForRoom(ctx); err != nil {
 		return err
 	}
-	records := r.takeHead()
+	p := r.packet(len(r.data) + len(tail))
 	if len(r.data) > 0 {
-		records = appendRecord(records, recordData, r.data)
+		p = appendRecord(p, recordData, r.data)
 	}
-	r.publish(append(records, tail...))
+	r.publish(append(p, tail...))
 	r.data = r.data[:0]
 	return nil
 }
 
-func (r *Reply) takeHead() []byte {
-	head := r.head
+// packet begins a packet, with the head if that was not sent yet, that has room
+// for a record of the size.
+func (r *Reply) packet(size int) []byte {
+	p := append(newPacket(len(r.head)+recordHeader+size), r.head...)
 	r.head = nil
-	return head
+	return p
 }
 
 // Expect says that the handler is about to wait for the upstream, for d at
@@ -111,16 +120,16 @@ func (r *Reply) Expect(d time.Duration) {
 	r.send.progress(d, time.Now())
 }
 
-func (r *Reply) publish(records []byte) {
+func (r *Reply) publish(packet []byte) {
 	now := time.Now()
 	r.mu.Lock()
 	r.send.progress(r.worker.options.Stall, now)
-	message, probe := r.send.send(records, now)
+	probe := r.send.send(packet, now)
 	r.mu.Unlock()
 	if probe {
-		r.worker.request(r.subject, r.attempt, message)
+		r.worker.request(r.subject, r.attempt, packet)
 	} else {
-		r.worker.send(r.subject, message)
+		r.worker.send(r.subject, packet)
 	}
 }
 
@@ -168,15 +177,15 @@ func (r *Reply) run(ctx context.Context) {
 		end = overridden(end, cause)
 	}
 	r.finish(ctx, end)
-	r.job.Body, r.job.Source, r.data = nil, nil, nil // what lingers has no use for them
 	r.worker.report(r.job, end, began)
+	r.job, r.data = nil, nil // what lingers has no use for them
 }
 
 // handle calls the handler; a panic there is a failure of this job alone.
 func (r *Reply) handle(ctx context.Context) (end End) {
 	defer func() {
 		if p := recover(); p != nil {
-			r.worker.log.Error("handler panicked", slog.String("request", r.job.Request),
+			r.worker.log.Error("handler panicked", slog.String("request", r.request),
 				slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
 			end = End{Error: &llm.Error{Code: llm.CodeInternal, Message: "internal error"}}
 		}
@@ -199,16 +208,17 @@ func overridden(end End, cause error) End {
 // finish sends the last packet, with whatever still waits, and takes the job
 // off the queue.
 func (r *Reply) finish(ctx context.Context, end End) {
-	if err := r.flush(ctx, appendJSON(nil, recordEnd, end)); err != nil {
+	if err := r.flush(ctx, end.append(nil)); err != nil {
 		if end.Error == nil {
 			end.Error = &llm.Error{Code: llm.CodeInterrupted, Message: "stream interrupted"}
 		}
-		r.publish(appendJSON(nil, recordEnd, end)) // the owner may still listen
+		r.publish(end.append(newPacket(0))) // the owner may still listen
 	}
 	r.mu.Lock()
-	r.send.ended = true
+	job := r.msg
+	r.send.ended, r.msg = true, nil
 	r.mu.Unlock()
-	r.worker.settle(r.msg.Ack)
+	r.worker.settle(job.Ack)
 }
 
 // kept is about how much memory an ended attempt takes, for the packets that
@@ -321,6 +331,7 @@ func (r *Reply) tick(now time.Time) {
 	if queue {
 		r.inQueue = now
 	}
+	job := r.msg
 	r.mu.Unlock()
 	switch {
 	case lost:
@@ -329,6 +340,6 @@ func (r *Reply) tick(now time.Time) {
 		r.worker.request(r.subject, r.attempt, sign)
 	}
 	if queue {
-		r.worker.settle(r.msg.InProgress)
+		r.worker.settle(job.InProgress)
 	}
 }

@@ -36,16 +36,20 @@ func (s *sender) start(fence uint32, now time.Time) {
 // full says whether the window has no room: the attempt must wait.
 func (s *sender) full() bool { return s.size >= windowSize }
 
-// send numbers a packet. The message is to be published; as a request if probe
-// says so.
-func (s *sender) send(records []byte, now time.Time) (message []byte, probe bool) {
-	message = numbered{kind: kindPacket, fence: s.fence, n: s.next, body: records}.encode()
+// send numbers a packet, which is to be published; as a request if probe says
+// so.
+func (s *sender) send(message []byte, now time.Time) (probe bool) {
+	numbered{kind: kindPacket, fence: s.fence, n: s.next}.seal(message)
 	s.window = append(s.window, packet{n: s.next, data: message})
 	s.size += len(message)
 	s.next++
 	s.sent = now
-	return message, s.probe(now)
+	return s.probe(now)
 }
+
+// newPacket returns a packet for records of about the size, of which it has
+// none.
+func newPacket(size int) []byte { return make([]byte, numberedHeader, numberedHeader+size) }
 
 func (s *sender) probe(now time.Time) bool {
 	if now.Sub(s.probed) < s.timing.Probe {

@@ -2,20 +2,19 @@ package bus
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"errors"
-	"fmt"
+	"strings"
 )
 
 // Everything that owner and worker say to each other after the job begins with
 // one byte, its kind. JetStream's own answers begin with a brace.
 const (
-	kindHello  byte = 'H' // worker → owner, request: hello in JSON
+	kindHello  byte = 'H' // worker → owner, request: version, delivery, would-be attempt and worker
 	kindPacket byte = 'P' // worker → owner: fence, sequence, records; as a request also a probe
 	kindAlive  byte = 'L' // worker → owner, request: fence, next sequence
 	kindFetch  byte = 'F' // worker → owner, request: fence, offset in the held body
 
-	kindGrant  byte = 'G' // owner → worker: grant in JSON
+	kindGrant  byte = 'G' // owner → worker: fence, milliseconds that remain
 	kindDeny   byte = 'D' // owner → worker: the reason
 	kindPiece  byte = 'B' // owner → worker: fence, offset, a piece of the held body
 	kindAck    byte = 'A' // owner → worker: fence, the sequence wanted next by the client
@@ -25,16 +24,41 @@ const (
 
 // A hello asks for the permission to run a job.
 type hello struct {
-	Version  int    `json:"v"`
-	Attempt  string `json:"attempt"` // the would-be attempt's id
-	Worker   string `json:"worker"`
-	Delivery uint64 `json:"delivery"` // JetStream's count for this message, from 1
+	Version  uint32
+	Attempt  string // the would-be attempt's id
+	Worker   string
+	Delivery uint64 // JetStream's count for this message, from 1
+}
+
+func (h hello) encode() []byte {
+	return numbered{kind: kindHello, fence: h.Version, n: h.Delivery, body: []byte(h.Attempt + " " + h.Worker)}.encode()
+}
+
+func parseHello(data []byte) (h hello, err error) {
+	m, err := parseNumbered(data)
+	if err != nil {
+		return hello{}, err
+	}
+	attempt, worker, ok := strings.Cut(string(m.body), " ")
+	if !ok {
+		return hello{}, errShort
+	}
+	return hello{Version: m.fence, Attempt: attempt, Worker: worker, Delivery: m.n}, nil
 }
 
 // A grant is the permission.
 type grant struct {
-	Fence     uint32 `json:"fence"`               // the attempt's number, from 1
-	Remaining int64  `json:"remaining,omitempty"` // milliseconds until the owner stops waiting; 0: for ever
+	Fence     uint32 // the attempt's number, from 1
+	Remaining int64  // milliseconds until the owner stops waiting; 0: for ever
+}
+
+func (g grant) encode() []byte {
+	return numbered{kind: kindGrant, fence: g.Fence, n: uint64(g.Remaining)}.encode()
+}
+
+func parseGrant(data []byte) (grant, error) {
+	m, err := parseNumbered(data)
+	return grant{Fence: m.fence, Remaining: int64(m.n)}, err
 }
 
 // A denial is the reason why a job must not be run.
@@ -61,15 +85,17 @@ type numbered struct {
 
 const numberedHeader = 1 + 4 + 8
 
-func (m numbered) append(dst []byte) []byte {
-	dst = append(dst, m.kind)
-	dst = binary.BigEndian.AppendUint32(dst, m.fence)
-	dst = binary.BigEndian.AppendUint64(dst, m.n)
-	return append(dst, m.body...)
+func (m numbered) encode() []byte {
+	data := append(make([]byte, numberedHeader, numberedHeader+len(m.body)), m.body...)
+	m.seal(data)
+	return data
 }
 
-func (m numbered) encode() []byte {
-	return m.append(make([]byte, 0, numberedHeader+len(m.body)))
+// seal writes the header over the first bytes of a message whose body is there.
+func (m numbered) seal(message []byte) {
+	message[0] = m.kind
+	binary.BigEndian.PutUint32(message[1:], m.fence)
+	binary.BigEndian.PutUint64(message[5:], m.n)
 }
 
 var errShort = errors.New("message too short")
@@ -87,16 +113,10 @@ func parseNumbered(data []byte) (numbered, error) {
 	}, nil
 }
 
-// encodeJSON returns a message of the kind that carries v.
-func encodeJSON(kind byte, v any) []byte {
-	body, err := json.Marshal(v)
-	if err != nil {
-		panic(fmt.Sprintf("internal error: %T: %v", v, err)) // hello and grant always marshal
-	}
-	return append([]byte{kind}, body...)
-}
-
 func encodeDenial(d denial) []byte { return append([]byte{kindDeny}, d...) }
+
+// recordHeader is the most that the kind and the length of a record take.
+const recordHeader = 1 + binary.MaxVarintLen64
 
 // A record is a typed piece of a packet: kind, length, body.
 func appendRecord(dst []byte, kind byte, body []byte) []byte {

@@ -43,12 +43,12 @@ func TestNumberedRoundTrip(t *testing.T) {
 func TestMessagesRoundTrip(t *testing.T) {
 	head := Head{ContentType: "text/event-stream", Warnings: []llm.Warning{{Policy: llm.Dropped, Field: "seed"}}}
 	end := End{Error: &llm.Error{Code: llm.CodeUpstream, Message: "no", RetryAfter: time.Second}, Usage: &llm.Usage{Input: 1}}
-	first := appendJSON(nil, recordHead, head)
+	first := head.append(nil)
 	first = appendRecord(first, recordMore, []byte("ab"))
 	second := appendRecord(nil, recordMore, []byte("cd"))
 	third := appendRecord(nil, recordData, []byte("ef"))
 	third = appendRecord(third, recordData, []byte("g"))
-	third = appendJSON(third, recordEnd, end)
+	third = end.append(third)
 
 	var asm assembler
 	var got []Message
@@ -125,7 +125,7 @@ func TestParseJobRefuses(t *testing.T) {
 		name string
 		edit func(nats.Header)
 	}{
-		{"another version", func(h nats.Header) { h[headerVersion] = []string{"2"} }},
+		{"another version", func(h nats.Header) { h[headerVersion] = []string{"1"} }},
 		{"no owner", func(h nats.Header) { delete(h, headerOwner) }},
 		{"an owner that is a wildcard", func(h nats.Header) { h[headerOwner] = []string{"*"} }},
 		{"no request", func(h nats.Header) { delete(h, headerRequest) }},
@@ -143,8 +143,8 @@ func TestParseJobRefuses(t *testing.T) {
 }
 
 func FuzzMessages(f *testing.F) {
-	f.Add(appendJSON(appendRecord(nil, recordData, []byte("x")), recordEnd, End{}))
-	f.Add(appendRecord(appendJSON(nil, recordHead, Head{Whole: true}), recordMore, []byte("x")))
+	f.Add(End{}.append(appendRecord(nil, recordData, []byte("x"))))
+	f.Add(appendRecord(Head{Whole: true}.append(nil), recordMore, []byte("x")))
 	f.Add([]byte{recordData, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1})
 	f.Fuzz(func(t *testing.T, records []byte) {
 		var asm assembler

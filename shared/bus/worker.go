@@ -56,6 +56,7 @@ type Worker struct {
 	attached atomic.Bool             // there is a queue to take jobs from
 	leaving  atomic.Bool             // it takes no more
 	attempts attempts
+	reports  reports        // of what attempts used
 	peers    presenceTable  // the workers of the provider
 	paused   atomic.Int64   // until when, in nanoseconds since 1970
 	pausing  sync.WaitGroup // the queue is being paused
@@ -110,6 +111,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	stopWatch()
 	watchers.Wait()
 	w.pausing.Wait()
+	w.sendReports(w.reports.rest(time.Now()))
 	cancel(nil)
 	return nil
 }
@@ -183,6 +185,7 @@ func (w *Worker) watch(ctx, taking context.Context) {
 			for _, r := range w.attempts.all(now, w.options.Timing.Linger) {
 				r.tick(now)
 			}
+			w.sendReports(w.reports.rest(now))
 		}
 	}
 }
