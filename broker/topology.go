@@ -56,10 +56,10 @@ const (
 	// worker that was killed are elsewhere soon after.
 	ackWait = 6 * time.Second
 
-	// duplicates is several times as long as the same publication of a job is
-	// repeated. What was published in that time takes memory of its own: at some
-	// thousand calls a second, a longer one costs more than all else.
-	duplicates = 30 * time.Second
+	// duplicates is twice as long as the same publication of a job is repeated
+	// while NATS is away. What was published in that time takes memory of its own:
+	// at some thousand calls a second, a longer one costs more than all else.
+	duplicates = 15 * time.Second
 )
 
 // jobs is one shard of the queue.
@@ -90,14 +90,17 @@ func (t Topology) jobs(shard int) jetstream.StreamConfig {
 // streams is the table of the other streams. What is not set here is left as it
 // is on the server.
 func (t Topology) streams() []jetstream.StreamConfig {
-	files := storage(t.Memory)
+	files, used := storage(t.Memory), int64(128*mib)
+	if t.Memory {
+		used = 8 * mib // it ends with the process, and the collector has to look at it
+	}
 	return []jetstream.StreamConfig{{
 		Name:        bus.StreamUsage,
 		Description: "one event per attempt at a call",
 		Subjects:    []string{bus.SubjectUsage("") + "*"},
 		Storage:     files,
 		MaxMsgs:     unlimited,
-		MaxBytes:    128 * mib,
+		MaxBytes:    used,
 		MaxAge:      7 * day,
 		Replicas:    t.Replicas,
 		Duplicates:  2 * time.Minute,
