@@ -2,6 +2,7 @@ package ingress
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/llm"
@@ -57,11 +58,16 @@ const maxSize = 256 << 20
 // nativeWhole gathers the upstream's body.
 type nativeWhole struct {
 	rename *renamer
+	size   int // about what it will be
 	body   []byte
 }
 
 func (n *nativeWhole) data(dst, piece []byte) ([]byte, bool, error) {
-	n.body = append(n.body, piece...)
+	if n.body == nil { // mostly it is all
+		n.body = slices.Clip(piece)
+		return dst, false, nil
+	}
+	n.body = append(slices.Grow(n.body, max(len(piece), n.size-len(n.body))), piece...)
 	return dst, false, nil
 }
 

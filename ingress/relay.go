@@ -107,7 +107,7 @@ func (r *relay) open(h bus.Head) error {
 	case encoder != nil:
 		r.answer = &folded{encoder: encoder}
 	case r.whole:
-		r.answer = &nativeWhole{rename: r.renamer(), body: make([]byte, 0, min(max(h.Size, 0), maxSize))}
+		r.answer = &nativeWhole{rename: r.renamer(), size: min(h.Size, maxSize)}
 	default:
 		r.answer = &nativeStream{rename: r.renamer(), broken: r.endpoint.framing.Broken}
 	}

@@ -60,6 +60,10 @@ const statusGone = 499
 
 // log writes the one line about a call.
 func (x *exchange) log(ctx context.Context) {
+	log := x.endpoint.server.log
+	if !log.Enabled(ctx, slog.LevelInfo) {
+		return
+	}
 	status := x.out.status
 	attrs := []slog.Attr{
 		slog.String(logging.KeyRequest, x.out.id),
@@ -84,7 +88,7 @@ func (x *exchange) log(ctx context.Context) {
 	}
 	attrs = append(attrs, slog.Int("status", status))
 	attrs = append(attrs, x.served()...)
-	x.endpoint.server.log.LogAttrs(ctx, slog.LevelInfo, "call", attrs...)
+	log.LogAttrs(ctx, slog.LevelInfo, "call", attrs...)
 }
 
 // translated reports whether the upstream speaks another dialect.
