@@ -31,6 +31,10 @@ type Frame struct {
 // after the last separator is then a frame as well.
 type Frames = iter.Seq2[Frame, error]
 
+// bufferSize is what is read at once. There may be thousands of streams, and an
+// HTTP connection gives no more at a time.
+const bufferSize = 4 << 10
+
 // readLine reads one line with its end into dst. The end is "\n", "\r\n", or
 // the end of the input.
 func readLine(r *bufio.Reader, dst []byte) ([]byte, error) {

@@ -10,7 +10,7 @@ import (
 // with nil Data.
 func NDJSON(r io.Reader) Frames {
 	return func(yield func(Frame, error) bool) {
-		in := bufio.NewReaderSize(r, 32<<10)
+		in := bufio.NewReaderSize(r, bufferSize)
 		var raw []byte
 		for {
 			var err error

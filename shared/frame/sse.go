@@ -11,7 +11,7 @@ import (
 // yielded too, with nil Data, so that a reader sees the stream is alive.
 func SSE(r io.Reader) Frames {
 	return func(yield func(Frame, error) bool) {
-		in := bufio.NewReaderSize(r, 32<<10)
+		in := bufio.NewReaderSize(r, bufferSize)
 		var s sse
 		for {
 			start := len(s.raw)

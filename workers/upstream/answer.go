@@ -177,7 +177,7 @@ func (x *exchange) pieces(operation string, aside bool) iter.Seq2[Piece, error] 
 				return
 			}
 			if aside && like.fits(f) && x.complete(f.Raw) {
-				x.said = time.Now()
+				x.spoke = true
 				if !yield(Piece{Raw: f.Raw}, nil) {
 					return
 				}
@@ -192,7 +192,7 @@ func (x *exchange) pieces(operation string, aside bool) iter.Seq2[Piece, error] 
 				return
 			}
 			if len(events) > 0 {
-				x.said = time.Now()
+				x.spoke = true
 			}
 			if aside {
 				like.learn(f, events)

@@ -31,6 +31,7 @@ type exchange struct {
 	silence  time.Duration // the longest for the next read
 	timeouts Timeouts      // of the next ones
 	said     time.Time     // when the stream last said something; zero in whole answers
+	spoke    bool          // it has said something since the last read
 	eof      bool
 
 	media   string    // the answer's type
@@ -128,7 +129,9 @@ func (x *exchange) Read(p []byte) (int, error) {
 	if x.eof {
 		return 0, io.EOF
 	}
-	if progress := x.timeouts.Progress; !x.said.IsZero() && time.Since(x.said) >= progress {
+	if now, progress := time.Now(), x.timeouts.Progress; x.spoke {
+		x.said, x.spoke = now, false
+	} else if !x.said.IsZero() && now.Sub(x.said) >= progress {
 		return 0, silent(progress)
 	}
 	if err := x.wait(x.silence); err != nil {
