@@ -111,14 +111,25 @@ const subjectsPresence = "allama.presence.*.*"
 // or that does not print, becomes =XX in hexadecimal.
 func token(name string) string {
 	const hex = "0123456789ABCDEF"
+	plain := 0
+	for plain < len(name) && !special(name[plain]) {
+		plain++
+	}
+	if plain == len(name) {
+		return name
+	}
 	var out strings.Builder
 	for i := range len(name) {
 		switch c := name[i]; {
-		case c <= ' ' || c >= 0x7f || strings.IndexByte("=.*>/\\", c) >= 0:
+		case special(c):
 			out.Write([]byte{'=', hex[c>>4], hex[c&15]})
 		default:
 			out.WriteByte(c)
 		}
 	}
 	return out.String()
+}
+
+func special(c byte) bool {
+	return c <= ' ' || c >= 0x7f || strings.IndexByte("=.*>/\\", c) >= 0
 }

@@ -33,22 +33,34 @@ type Reading struct {
 	RetryAfter time.Duration // how long the upstream wants to be left alone; 0: not said
 }
 
-// dialects are the ways to name a header; * stands for one of limit, remaining
-// and reset.
-var dialects = [kinds][]string{
-	ofCalls:  {"X-Ratelimit-*-Requests", "Anthropic-Ratelimit-Requests-*", "X-Ratelimit-*", "Ratelimit-*"},
-	ofTokens: {"X-Ratelimit-*-Tokens", "Anthropic-Ratelimit-Tokens-*"},
-	ofInput:  {"Anthropic-Ratelimit-Input-Tokens-*"},
-	ofOutput: {"Anthropic-Ratelimit-Output-Tokens-*"},
+// names are the headers of a limit, in canonical form.
+type names struct{ limit, remaining, reset string }
+
+// named returns the names that come of a pattern in which * stands for a word.
+func named(patterns ...string) []names {
+	var all []names
+	for _, p := range patterns {
+		word := func(w string) string { return strings.Replace(p, "*", w, 1) }
+		all = append(all, names{word("Limit"), word("Remaining"), word("Reset")})
+	}
+	return all
+}
+
+// dialects are the ways to name the headers.
+var dialects = [kinds][]names{
+	ofCalls:  named("X-Ratelimit-*-Requests", "Anthropic-Ratelimit-Requests-*", "X-Ratelimit-*", "Ratelimit-*"),
+	ofTokens: named("X-Ratelimit-*-Tokens", "Anthropic-Ratelimit-Tokens-*"),
+	ofInput:  named("Anthropic-Ratelimit-Input-Tokens-*"),
+	ofOutput: named("Anthropic-Ratelimit-Output-Tokens-*"),
 }
 
 // Read reads the head of an answer. What cannot be understood, or can be in more
 // than one way, is left out.
 func Read(h http.Header, now time.Time) Reading {
 	r := Reading{RetryAfter: retryAfter(h, now)}
-	for kind, names := range dialects {
-		for _, name := range names {
-			if q := readQuota(h, name, now); !q.reset.IsZero() {
+	for kind, ways := range dialects {
+		for _, way := range ways {
+			if q := readQuota(h, way, now); !q.reset.IsZero() {
 				r.quotas[kind] = q
 				break
 			}
@@ -71,23 +83,25 @@ func (r Reading) UntilReset(now time.Time) time.Duration {
 
 // readQuota reads the three headers of a limit. Without what remains, or until when,
 // it is of no use.
-func readQuota(h http.Header, name string, now time.Time) quota {
-	field := func(word string) string { return h.Get(strings.Replace(name, "*", word, 1)) }
-	remaining, ok := count(field("Remaining"))
+func readQuota(h http.Header, n names, now time.Time) quota {
+	remaining, ok := count(h.Get(n.remaining))
 	if !ok {
 		return quota{}
 	}
-	reset, ok := resetAt(field("Reset"), now)
+	reset, ok := resetAt(h.Get(n.reset), now)
 	if !ok {
 		return quota{}
 	}
-	limit, _ := count(field("Limit"))
+	limit, _ := count(h.Get(n.limit))
 	return quota{limit: limit, remaining: remaining, reset: reset}
 }
 
 // count reads a number of calls or tokens. It may be followed by the window, as
 // in "100, 100;w=60".
 func count(text string) (int, bool) {
+	if text == "" {
+		return 0, false
+	}
 	text, _, _ = strings.Cut(text, ",")
 	text, _, _ = strings.Cut(text, ";")
 	n, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
@@ -107,7 +121,9 @@ const (
 // resetAt reads when a limit is whole again: a duration as OpenAI writes it, a
 // time as Anthropic does, or a number of seconds, from now or since 1970.
 func resetAt(text string, now time.Time) (time.Time, bool) {
-	text = strings.TrimSpace(text)
+	if text = strings.TrimSpace(text); text == "" {
+		return time.Time{}, false
+	}
 	var at time.Time
 	if d, err := time.ParseDuration(text); err == nil {
 		at = now.Add(min(d, maxWait))
@@ -136,6 +152,9 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 		return d
 	}
 	text := h.Get("Retry-After")
+	if text == "" {
+		return 0
+	}
 	if d, ok := number(text, time.Second); ok {
 		return d
 	}
@@ -146,6 +165,9 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 }
 
 func number(text string, unit time.Duration) (time.Duration, bool) {
+	if text == "" {
+		return 0, false
+	}
 	n, err := strconv.ParseFloat(text, 64)
 	if err != nil || !(n > 0) {
 		return 0, false
