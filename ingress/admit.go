@@ -23,7 +23,7 @@ type stay struct {
 // relay has a worker perform the job, when it is its turn, and writes the
 // answer to the client. Only calls that change models do not queue: they keep
 // nobody from being served.
-func (x *exchange) relay(ctx context.Context, job bus.Job) error {
+func (x *exchange) relay(ctx context.Context, job *bus.Job) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	r := newRelay(x, cancel)
@@ -61,8 +61,8 @@ func (s *Server) limit(provider string) int {
 }
 
 // perform has a worker perform the job at once.
-func (r *relay) perform(ctx context.Context, job bus.Job) error {
-	call, err := r.endpoint.server.owner.Call(job)
+func (r *relay) perform(ctx context.Context, job *bus.Job) error {
+	call, err := r.endpoint.server.owner.Call(*job)
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func (r *relay) perform(ctx context.Context, job bus.Job) error {
 }
 
 // enter enters the waiting room of the job's provider.
-func (x *exchange) enter(job bus.Job) (*queue.Pass, error) {
+func (x *exchange) enter(job *bus.Job) (*queue.Pass, error) {
 	claim := x.claim
 	claim.ID, claim.Model, claim.Deadline = job.Request, job.Model, job.Deadline
 	if x.patience > 0 {

@@ -25,8 +25,8 @@ func (x *exchange) try(r *http.Request, strict bool) error {
 
 // job returns the job for the target, or the reply to a call that needs no
 // upstream.
-func (x *exchange) job(header http.Header, strict bool) (job bus.Job, reply []byte, err error) {
-	job = bus.Job{
+func (x *exchange) job(header http.Header, strict bool) (job *bus.Job, reply []byte, err error) {
+	job = &bus.Job{
 		Request: x.token(), Provider: x.target.Provider.Name, Model: x.target.Upstream,
 		Encoding: bus.Native, Dialect: x.endpoint.speaker.Name(), Operation: x.endpoint.route.Operation,
 		Task: x.endpoint.route.Task, Stream: x.stream, Body: x.body, Deadline: x.deadline(),
@@ -35,7 +35,7 @@ func (x *exchange) job(header http.Header, strict bool) (job bus.Job, reply []by
 	if x.target.Provider.Takes(job.Dialect, job.Operation) {
 		job.Header, err = x.endpoint.passed(header)
 	} else {
-		reply, err = x.translate(&job)
+		reply, err = x.translate(job)
 	}
 	return job, reply, err
 }

@@ -146,8 +146,8 @@ func (x *exchange) deleted() error {
 }
 
 // managing returns a job for the Ollama that x is for.
-func (x *exchange) managing(operation, method string) bus.Job {
-	return bus.Job{
+func (x *exchange) managing(operation, method string) *bus.Job {
+	return &bus.Job{
 		Request: strings.TrimPrefix(x.out.id, idPrefix), Provider: x.target.Provider.Name, Model: x.target.Upstream,
 		Encoding: bus.Native, Dialect: x.endpoint.speaker.Name(), Operation: operation, Method: method, Task: llm.TaskManage,
 		Deadline: x.out.began.Add(x.endpoint.server.cfg.RequestTimeout), Caller: callerOf(x.out.key),
