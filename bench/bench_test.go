@@ -46,7 +46,7 @@ func TestEveryKindOfLoadIsMeasured(t *testing.T) {
 }
 
 func TestUnknownNamesAndProgramsAreRefused(t *testing.T) {
-	for _, args := range [][]string{{"-only", "("}, {"-allama", "", "-only", "nothing-like-it"}, {"-allama", "/nowhere/allama"}, {"-rounds", "x"}} {
+	for _, args := range [][]string{{"-growth", "-only", "nothing-like-it"}, {"-only", "("}, {"-allama", "", "-only", "nothing-like-it"}, {"-allama", "/nowhere/allama"}, {"-rounds", "x"}} {
 		if err := run(t.Context(), args, new(bytes.Buffer), new(bytes.Buffer)); err == nil {
 			t.Errorf("%q: no error", args)
 		}

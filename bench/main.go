@@ -12,6 +12,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -29,6 +30,7 @@ type options struct {
 	length time.Duration  // of a run with a steady load
 	only   *regexp.Regexp // the names of the scenarios to run
 	split  bool           // run the parts of allama as processes, too
+	growth bool           // measure growths in place of scenarios
 	json   bool
 }
 
@@ -59,14 +61,27 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if runtime.GOOS != "linux" {
 		return fmt.Errorf("processor time and memory of processes can only be read on Linux, not on %s", runtime.GOOS)
 	}
-	results, err := measure(ctx, o, stderr)
+	b, err := open(ctx, o, stderr)
+	if err == nil {
+		err = b.report(ctx, stdout)
+	}
+	return errors.Join(err, b.close())
+}
+
+// report measures, and writes what comes of it.
+func (b *bench) report(ctx context.Context, out io.Writer) error {
+	if b.growth {
+		stages, err := b.grow(ctx)
+		if err != nil {
+			return err
+		}
+		return write(out, stages, b.json, writeGrowth)
+	}
+	samples, err := b.measure(ctx)
 	if err != nil {
 		return err
 	}
-	if o.json {
-		return writeJSON(stdout, results)
-	}
-	return writeTable(stdout, results)
+	return write(out, samples, b.json, writeTable)
 }
 
 func parse(args []string, stderr io.Writer) (options, error) {
@@ -78,6 +93,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.DurationVar(&o.length, "length", 3*time.Second, "how long a steady load lasts")
 	only := flags.String("only", "", "a regular expression for the names of the scenarios to run")
 	flags.BoolVar(&o.split, "split", false, "measure the parts as processes of their own, too")
+	flags.BoolVar(&o.growth, "growth", false, "measure how the figures change as there is more of something; -only then names that")
 	flags.BoolVar(&o.json, "json", false, "print JSON")
 	if err := flags.Parse(args); err != nil {
 		return o, err

@@ -2,15 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -38,25 +35,43 @@ type bench struct {
 	log      io.Writer
 }
 
-// measure runs all scenarios in all rounds.
-func measure(ctx context.Context, o options, log io.Writer) (samples []sample, err error) {
-	b := &bench{options: o, log: log}
+// open starts the upstream, and makes a place for files. The bench is to be
+// closed, even where that fails.
+func open(ctx context.Context, o options, log io.Writer) (b *bench, err error) {
+	b = &bench{options: o, log: log}
 	if b.dir, err = os.MkdirTemp("", "allama-bench-"); err != nil {
-		return nil, err
+		return b, err
 	}
-	defer func() {
-		for _, s := range append(b.servers, b.upstream) {
-			if s != nil {
-				s.stop()
-			}
+	self, err := os.Executable()
+	if err == nil && b.allama != "" {
+		b.allama, err = filepath.Abs(b.allama)
+	}
+	if err != nil {
+		return b, err
+	}
+	if b.upstream, err = b.helper(self, "upstream"); err == nil {
+		err = b.upstream.waitFor(ctx, "/v1/models")
+	}
+	return b, err
+}
+
+// close ends what runs, and removes what it has left.
+func (b *bench) close() error {
+	for _, s := range append(b.servers, b.upstream) {
+		if s != nil {
+			s.stop()
 		}
-		err = errors.Join(err, os.RemoveAll(b.dir))
-	}()
+	}
+	return os.RemoveAll(b.dir)
+}
+
+// measure runs all scenarios in all rounds.
+func (b *bench) measure(ctx context.Context) (samples []sample, err error) {
 	if err := b.start(ctx); err != nil {
 		return nil, err
 	}
 	for _, s := range scenarios {
-		if !o.only.MatchString(s.name) {
+		if !b.only.MatchString(s.name) {
 			continue
 		}
 		some, err := b.scenario(ctx, s.withDefaults())
@@ -66,18 +81,15 @@ func measure(ctx context.Context, o options, log io.Writer) (samples []sample, e
 		samples = append(samples, some...)
 	}
 	if len(samples) == 0 {
-		return nil, fmt.Errorf("no scenario is called like %v", o.only)
+		return nil, fmt.Errorf("no scenario is called like %v", b.only)
 	}
 	return samples, nil
 }
 
-// start starts everything, and waits until it serves.
+// start starts what is measured, and waits until it serves.
 func (b *bench) start(ctx context.Context) error {
 	self, err := os.Executable()
 	if err != nil {
-		return err
-	}
-	if b.upstream, err = b.helper(self, "upstream"); err != nil {
 		return err
 	}
 	proxy, err := b.helper(self, "proxy", b.upstream.url)
@@ -88,13 +100,19 @@ func (b *bench) start(ctx context.Context) error {
 	if err != nil || b.allama == "" {
 		return err
 	}
-	if b.allama, err = filepath.Abs(b.allama); err != nil {
-		return err
+	sizes := map[string]size{"allama": {}}
+	if b.split {
+		sizes["split"] = size{workers: 1}
 	}
-	if err := b.startAllama(ctx, "allama", "serve"); err != nil || !b.split {
-		return err
+	for _, name := range slices.Sorted(maps.Keys(sizes)) {
+		s, err := b.startAllama(ctx, sizes[name])
+		s.name = name
+		b.servers = append(b.servers, s)
+		if err != nil {
+			return err
+		}
 	}
-	return b.startAllama(ctx, "split", "broker", "sync", "worker", "ingress")
+	return nil
 }
 
 // helper runs a part of this command as a process.
@@ -110,28 +128,28 @@ func (b *bench) helper(self, part string, args ...string) (*server, error) {
 	return s, s.start(self, append([]string{part, address}, args...), b.dir)
 }
 
-// startAllama runs allama, by one command or several.
-func (b *bench) startAllama(ctx context.Context, name string, commands ...string) error {
+// startAllama runs allama. It returns what has started, even where that fails.
+func (b *bench) startAllama(ctx context.Context, z size) (*server, error) {
+	s := &server{name: "allama"}
 	address, err := freeAddress()
 	if err != nil {
-		return err
+		return s, err
 	}
 	nats, err := freeAddress()
 	if err != nil {
-		return err
+		return s, err
 	}
-	s := &server{name: name, url: "http://" + address}
-	b.servers = append(b.servers, s)
-	for _, command := range commands {
-		dir := filepath.Join(b.dir, name+"-"+command)
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return err
+	s.url = "http://" + address
+	for _, command := range z.commands() {
+		dir, err := os.MkdirTemp(b.dir, command+"-")
+		if err != nil {
+			return s, err
 		}
-		env := []string{
-			"PORT=" + address[strings.LastIndexByte(address, ':')+1:], "ALLAMA_LOG_LEVEL=warn", "OLLAMA_PARALLEL=256",
-			"OPENAI_HOST=" + b.upstream.url + "/v1", "OPENAI_API_KEY=bench", "OLLAMA_HOST=" + b.upstream.url,
-			"ANTHROPIC_HOST=" + b.upstream.url, "ANTHROPIC_API_KEY=bench",
-		}
+		env := append(z.env(b.upstream.url),
+			"PORT="+address[strings.LastIndexByte(address, ':')+1:], "ALLAMA_LOG_LEVEL=warn", "OLLAMA_PARALLEL=256",
+			"OPENAI_HOST="+b.upstream.url+"/v1", "OPENAI_API_KEY=bench", "OLLAMA_HOST="+b.upstream.url,
+			"ANTHROPIC_HOST="+b.upstream.url, "ANTHROPIC_API_KEY=bench",
+		)
 		switch {
 		case command == "broker":
 			env = append(env, "ALLAMA_NATS_LISTEN="+nats)
@@ -139,28 +157,22 @@ func (b *bench) startAllama(ctx context.Context, name string, commands ...string
 			env = append(env, "NATS_URL=nats://"+nats)
 		}
 		if err := s.start(b.allama, []string{command}, dir, env...); err != nil {
-			return err
+			return s, err
 		}
 	}
 	for _, path := range []string{"/readyz", "/v1/models/openai%2Fbench", "/v1/models/anthropic%2Fbench", "/v1/models/ollama%2Fbench"} {
 		if err := s.waitFor(ctx, path); err != nil {
-			return err
+			return s, err
 		}
 	}
-	return nil
+	return s, nil
 }
 
 // scenario runs one scenario, in each round against each server.
 func (b *bench) scenario(ctx context.Context, s scenario) (samples []sample, err error) {
-	pace := url.Values{
-		"latency": {strconv.FormatInt(int64(s.latency), 10)}, "interval": {strconv.FormatInt(int64(s.interval), 10)},
-		"chunks": {strconv.Itoa(s.chunks)},
-	}
-	response, err := http.PostForm(b.upstream.url+"/pace", pace)
-	if err != nil {
+	if err := b.pace(s, 0); err != nil {
 		return nil, err
 	}
-	_ = response.Body.Close() // it is empty
 	for round := range b.rounds {
 		for i, server := range b.servers {
 			load := s

@@ -11,10 +11,14 @@ import (
 	"time"
 )
 
-func writeJSON(w io.Writer, samples []sample) error {
+// write writes results as JSON, or as a table.
+func write[T any](w io.Writer, results []T, asJSON bool, table func(io.Writer, []T) error) error {
+	if !asJSON {
+		return table(w, results)
+	}
 	out := json.NewEncoder(w)
 	out.SetIndent("", "  ")
-	return out.Encode(samples)
+	return out.Encode(results)
 }
 
 // writeTable writes the medians of the rounds, and how they compare to those of

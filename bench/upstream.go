@@ -20,6 +20,7 @@ import (
 type pace struct {
 	latency, interval time.Duration
 	chunks            int
+	models            int // besides the one that is called
 }
 
 // serveUpstream is a provider of all dialects whose answers cost it next to
@@ -36,22 +37,38 @@ func serveUpstream(ctx context.Context, address string) error {
 			n, _ := strconv.ParseInt(r.FormValue(name), 10, 64) // 0 for none
 			return n
 		}
-		now.Store(&pace{time.Duration(number("latency")), time.Duration(number("interval")), int(number("chunks"))})
+		now.Store(&pace{time.Duration(number("latency")), time.Duration(number("interval")), int(number("chunks")), int(number("models"))})
 	})
-	const model = `{"id":"bench","object":"model","type":"model","display_name":"bench","created_at":"2026-01-01T00:00:00Z","created":1760000000,"owned_by":"bench"}`
-	answer(mux, "GET /v1/models", `{"object":"list","data":[`+model+`],"has_more":false,"first_id":"bench","last_id":"bench"}`)
-	answer(mux, "GET /api/tags", `{"models":[{"name":"bench:latest","model":"bench:latest","modified_at":"2026-01-01T00:00:00Z","size":1,"digest":"00","details":{"family":"llama","capabilities":["completion"]}}]}`)
-	answer(mux, "POST /api/show", `{"details":{"family":"llama"},"model_info":{},"capabilities":["completion"]}`)
-	answer(mux, "GET /api/ps", `{"models":[]}`)
-	answer(mux, "GET /api/version", `{"version":"0.12.0"}`)
+	mux.HandleFunc("GET /v1/models", func(w http.ResponseWriter, _ *http.Request) { answer(w, models(now.Load().models)) })
+	mux.HandleFunc("GET /slow/v1/models", func(w http.ResponseWriter, _ *http.Request) { answer(w, models(0)) })
+	mux.HandleFunc("POST /slow/v1/chat/completions", func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // until then it is not seen that the client leaves
+		<-r.Context().Done()
+	})
+	always := func(pattern, body string) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, _ *http.Request) { answer(w, body) })
+	}
+	always("GET /api/tags", `{"models":[{"name":"bench:latest","model":"bench:latest","modified_at":"2026-01-01T00:00:00Z","size":1,"digest":"00","details":{"family":"llama","capabilities":["completion"]}}]}`)
+	always("POST /api/show", `{"details":{"family":"llama"},"model_info":{},"capabilities":["completion"]}`)
+	always("GET /api/ps", `{"models":[]}`)
+	always("GET /api/version", `{"version":"0.12.0"}`)
 	return serve(ctx, address, mux)
 }
 
-func answer(mux *http.ServeMux, pattern, body string) {
-	mux.HandleFunc(pattern, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = io.WriteString(w, body) // whoever is gone need not be told
-	})
+// models is a list of models, in a form that OpenAI's and Anthropic's clients
+// both read.
+func models(more int) string {
+	const model = `{"id":%q,"object":"model","type":"model","display_name":"bench","created_at":"2026-01-01T00:00:00Z","created":1760000000,"owned_by":"bench"}`
+	list := []string{fmt.Sprintf(model, "bench")}
+	for i := range more {
+		list = append(list, fmt.Sprintf(model, "bench-"+strconv.Itoa(i)))
+	}
+	return `{"object":"list","data":[` + strings.Join(list, ",") + `],"has_more":false,"first_id":"bench","last_id":"bench"}`
+}
+
+func answer(w http.ResponseWriter, body string) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = io.WriteString(w, body) // whoever is gone need not be told
 }
 
 func (w wire) answer(out http.ResponseWriter, r *http.Request, p pace) {

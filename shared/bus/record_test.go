@@ -110,3 +110,27 @@ func FuzzFields(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkPacket(b *testing.B) {
+	head, end := Head{Whole: true, Size: 1000, ContentType: "application/json"}, End{Reason: llm.FinishStop, Usage: &llm.Usage{Input: 8, Output: 100}}
+	data := make([]byte, 1000)
+	b.ReportAllocs()
+	for b.Loop() {
+		p := head.append(newPacket(64 + len(data)))
+		p = end.append(appendRecord(p, recordData, data))
+		list, err := new(assembler).messages(nil, p[numberedHeader:])
+		if err != nil || len(list) != 3 {
+			b.Fatal(list, err)
+		}
+	}
+}
+
+func BenchmarkLease(b *testing.B) {
+	h := hello{Version: Version, Attempt: NewID(), Worker: NewID(), Delivery: 1}
+	b.ReportAllocs()
+	for b.Loop() {
+		if got, err := parseHello(h.encode()); err != nil || got != h {
+			b.Fatal(got, err)
+		}
+	}
+}

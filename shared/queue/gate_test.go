@@ -203,27 +203,31 @@ func BenchmarkImmediate(b *testing.B) {
 	}
 }
 
-// BenchmarkCrowd has a call enter and another leave a room in which thousands
-// of keys wait.
+// BenchmarkCrowd has a call enter and another leave a room in which so many
+// wait, each with a key of its own.
 func BenchmarkCrowd(b *testing.B) {
-	r := newRoom(Options{Depth: 1 << 20})
-	r.SetCap(1)
-	now := start
-	names := make([]string, 5000)
-	for i := range names {
-		names[i] = fmt.Sprint(i)
-		if _, err := r.Enter(&ticket{Claim: Claim{Key: names[i], Cost: i}}, now); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		now = now.Add(time.Millisecond)
-		if _, err := r.Enter(&ticket{Claim: Claim{Key: names[i%len(names)], Cost: i % 1000}}, now); err != nil {
-			b.Fatal(err)
-		}
-		t := r.Next(now)
-		r.Began(t, now)
-		r.Done(t, 500, now)
+	for _, n := range []int{10, 1000, 100_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			r := newRoom(Options{Depth: 1 << 20})
+			r.SetCap(1)
+			now := start
+			names := make([]string, n)
+			for i := range names {
+				names[i] = fmt.Sprint(i)
+				if _, err := r.Enter(&ticket{Claim: Claim{Key: names[i], Cost: i}}, now); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				now = now.Add(time.Millisecond)
+				if _, err := r.Enter(&ticket{Claim: Claim{Key: names[i%n], Cost: i % 1000}}, now); err != nil {
+					b.Fatal(err)
+				}
+				t := r.Next(now)
+				r.Began(t, now)
+				r.Done(t, 500, now)
+			}
+		})
 	}
 }
