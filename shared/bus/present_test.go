@@ -1,0 +1,124 @@
+package bus_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/offbeat-studio/allama/shared/bus"
+	"github.com/offbeat-studio/allama/shared/bus/bustest"
+	"github.com/offbeat-studio/allama/shared/llm"
+)
+
+func TestNoWorker(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	o := newOwner(t, bustest.Connect(t, s), bus.OwnerOptions{})
+	a := call(t.Context(), o, job(nil)) // fails once it is known that there is none
+	if a.err == nil || llm.AsError(a.err).Code != llm.CodeOverloaded {
+		t.Fatalf("answer %+v, want overloaded", a)
+	}
+	began := time.Now()
+	if _, err := o.Call(job(nil)); err == nil || time.Since(began) > 50*time.Millisecond {
+		t.Errorf("error %v after %s, want one at once", err, time.Since(began))
+	}
+	newWorker(t, bustest.Connect(t, s), bus.WorkerOptions{}, echo)
+	deadline := time.Now().Add(3 * time.Second)
+	for o.Workers("p") == 0 && time.Now().Before(deadline) {
+		<-time.After(10 * time.Millisecond)
+	}
+	if a := call(t.Context(), o, job([]byte("x"))); a.err != nil {
+		t.Errorf("error %v with a worker", a.err)
+	}
+}
+
+// A worker that has no queue to take jobs from is as good as none: calls must
+// not wait for it.
+func TestWorkerWithoutAQueueDoesNotCount(t *testing.T) {
+	t.Parallel()
+	s := bustest.Start(t, ackWait) // no queue at all
+	o := newOwner(t, bustest.Connect(t, s), bus.OwnerOptions{})
+	newWorker(t, bustest.Connect(t, s), bus.WorkerOptions{}, echo)
+	if a := call(t.Context(), o, job(nil)); a.err == nil || llm.AsError(a.err).Code != llm.CodeOverloaded {
+		t.Fatalf("answer %+v, want overloaded", a)
+	}
+	bustest.AddQueues(t, bustest.Connect(t, s), ackWait, "p")
+	deadline := time.Now().Add(3 * time.Second)
+	for o.Workers("p") == 0 && time.Now().Before(deadline) {
+		<-time.After(10 * time.Millisecond)
+	}
+	if a := call(t.Context(), o, job([]byte("x"))); a.err != nil || string(a.data) != "x" {
+		t.Errorf("answer %+v once there is a queue", a)
+	}
+}
+
+// Where the stream is set up a moment after the first call, that call must not
+// wait for longer than needed.
+func TestCallBeforeTheStream(t *testing.T) {
+	t.Parallel()
+	s := bustest.Serve(t)
+	slow := fast
+	slow.Publish, slow.Outage, slow.Absent = 10*time.Second, 20*time.Second, time.Minute
+	o, err := bus.NewOwner(bustest.Connect(t, s), bus.OwnerOptions{Timing: slow})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, o.Run)
+	newWorker(t, bustest.Connect(t, s), bus.WorkerOptions{}, echo)
+	time.AfterFunc(200*time.Millisecond, func() { bustest.AddQueues(t, bustest.Connect(t, s), ackWait, "p") })
+	began := time.Now()
+	if a := call(t.Context(), o, job([]byte("x"))); a.err != nil || time.Since(began) > 5*time.Second {
+		t.Errorf("answer %+v after %s", a, time.Since(began))
+	}
+}
+
+// A worker that stops lets its calls end, and takes no new ones.
+func TestWorkerDrains(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	o := newOwner(t, bustest.Connect(t, s), bus.OwnerOptions{})
+	began, finish := make(chan struct{}), make(chan struct{})
+	stop := newWorker(t, bustest.Connect(t, s), bus.WorkerOptions{}, func(ctx context.Context, j *bus.Job, r *bus.Reply) bus.End {
+		close(began)
+		r.Expect(time.Minute)
+		<-finish
+		return echo(ctx, j, r)
+	})
+	first := make(chan answer, 1)
+	go func() { first <- call(t.Context(), o, job([]byte("first"))) }()
+	<-began
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		stop()
+	}()
+	newWorker(t, bustest.Connect(t, s), bus.WorkerOptions{}, echo)
+	if a := call(t.Context(), o, job([]byte("second"))); string(a.data) != "second" {
+		t.Errorf("second call: %+v", a)
+	}
+	close(finish)
+	if a := <-first; string(a.data) != "first" || a.attempts != 1 {
+		t.Errorf("first call: %+v", a)
+	}
+	<-stopped
+}
+
+func TestDrainIsCutOffAfterItsGrace(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	o := newOwner(t, bustest.Connect(t, s), bus.OwnerOptions{})
+	began := make(chan struct{})
+	stop := newWorker(t, bustest.Connect(t, s), bus.WorkerOptions{Grace: 100 * time.Millisecond}, func(ctx context.Context, _ *bus.Job, r *bus.Reply) bus.End {
+		close(began)
+		r.Expect(time.Minute)
+		<-ctx.Done()
+		return bus.End{Error: llm.AsError(context.Cause(ctx))}
+	})
+	result := make(chan answer, 1)
+	go func() { result <- call(t.Context(), o, job(nil)) }()
+	<-began
+	stop()
+	if a := <-result; a.end == nil || a.end.Error == nil || a.end.Error.Code != llm.CodeInterrupted {
+		t.Errorf("answer %+v, want interrupted", a)
+	}
+}
