@@ -6,7 +6,6 @@ import (
 
 	"github.com/offbeat-studio/allama/shared/bus"
 	"github.com/offbeat-studio/allama/shared/llm"
-	"github.com/offbeat-studio/allama/shared/rawjson"
 )
 
 // try has the target serve the request, or returns the error with which that
@@ -63,7 +62,7 @@ func (x *exchange) translate(job *bus.Job) (reply []byte, err error) {
 	}
 	call.Request.Model = job.Model
 	call.Request.Stream, call.Request.Facts = x.stream, x.target.Facts()
-	if job.Body, err = rawjson.Marshal(call.Request); err != nil {
+	if job.Body, err = llm.AppendRequest(nil, call.Request); err != nil {
 		return nil, fmt.Errorf("write the canonical request: %w", err)
 	}
 	job.Encoding, x.encoder, x.warnings = bus.Canonical, call.Encoder, call.Warnings

@@ -123,9 +123,9 @@ type Encoded struct {
 // A Decoder reads one streamed answer, frame by frame. It is not safe for
 // concurrent use.
 type Decoder interface {
-	// Step takes the next frame and returns what it says. An [*llm.Error]
-	// means that the upstream reported a failure. After [llm.Finish] was
-	// returned, further frames return nothing.
+	// Step takes the next frame and returns what it says; the slice is valid
+	// until the next step. An [*llm.Error] means that the upstream reported a
+	// failure. After [llm.Finish] was returned, further frames return nothing.
 	Step(f frame.Frame) ([]llm.Event, error)
 
 	// End takes the clean end of the input. It returns what was held back, or

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"slices"
 	"unicode/utf8"
+
+	"github.com/offbeat-studio/allama/shared/rawjson"
 )
 
 // A Joiner reads a text that arrives as JSON strings, piece by piece. Some
@@ -19,6 +21,11 @@ type Joiner struct {
 func (j *Joiner) Add(raw json.RawMessage) string {
 	if len(raw) < 2 || raw[0] != '"' {
 		return ""
+	}
+	if !j.Waits() {
+		if text, ok := rawjson.Text(raw); ok { // nothing is broken in it
+			return text
+		}
 	}
 	body := raw[1 : len(raw)-1]
 	if len(j.tail) > 0 {

@@ -26,7 +26,7 @@ func SSE(r io.Reader) Frames {
 				if !yield(s.frame(), nil) {
 					return
 				}
-				s = sse{raw: s.raw[:0], data: s.data[:0]}
+				s = sse{raw: s.raw[:0], data: s.data[:0], name: s.name}
 			}
 		}
 	}
@@ -37,6 +37,7 @@ type sse struct {
 	raw     []byte
 	data    []byte
 	event   string
+	name    string // the last one of an event: mostly it is the next one's, too
 	hasData bool
 }
 
@@ -55,7 +56,10 @@ func (s *sse) line(line []byte) bool {
 		}
 		s.data, s.hasData = append(s.data, value...), true
 	case "event":
-		s.event = string(value)
+		if string(value) != s.name {
+			s.name = string(value)
+		}
+		s.event = s.name
 	}
 	return false // comments and other fields are of no interest here
 }

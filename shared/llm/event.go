@@ -72,29 +72,3 @@ type Logprob struct {
 	Bytes   []int     `json:"bytes,omitempty"` // the token in UTF-8
 	Top     []Logprob `json:"top,omitempty"`
 }
-
-// MarshalJSON writes the block with its kind.
-func (b BlockStart) MarshalJSON() ([]byte, error) { return blockTags.marshal(b.Block) }
-
-// UnmarshalJSON reads what MarshalJSON wrote.
-func (b *BlockStart) UnmarshalJSON(data []byte) (err error) {
-	b.Block, err = blockTags.unmarshal(data)
-	return err
-}
-
-var eventTags = newTags[Event](map[string]Event{
-	"start": Start{}, "block_start": BlockStart{}, "delta": Delta{},
-	"block_end": BlockEnd{}, "finish": Finish{},
-})
-
-// AppendEvent appends e to dst as one line of JSON, for [ParseEvent].
-func AppendEvent(dst []byte, e Event) ([]byte, error) {
-	line, err := eventTags.marshal(e)
-	if err != nil {
-		return dst, err
-	}
-	return append(append(dst, line...), '\n'), nil
-}
-
-// ParseEvent reads a line written by [AppendEvent].
-func ParseEvent(line []byte) (Event, error) { return eventTags.unmarshal(line) }

@@ -1,9 +1,6 @@
 package llm
 
-import (
-	"encoding/json"
-	"fmt"
-)
+import "encoding/json"
 
 // A Role says who speaks in a [Message].
 type Role string
@@ -142,39 +139,6 @@ var blockTags = newTags[Block](map[string]Block{
 // Blocks is a list of blocks that can be written as JSON: each as an object
 // with one key, its kind.
 type Blocks []Block
-
-// MarshalJSON writes the blocks with their kinds.
-func (b Blocks) MarshalJSON() ([]byte, error) {
-	list := []byte{'['} // json.Marshal would escape <, > and & in raw JSON
-	for i, block := range b {
-		data, err := blockTags.marshal(block)
-		if err != nil {
-			return nil, err
-		}
-		if i > 0 {
-			list = append(list, ',')
-		}
-		list = append(list, data...)
-	}
-	return append(list, ']'), nil
-}
-
-// UnmarshalJSON reads what MarshalJSON wrote.
-func (b *Blocks) UnmarshalJSON(data []byte) error {
-	var list []json.RawMessage
-	if err := json.Unmarshal(data, &list); err != nil {
-		return err
-	}
-	*b = make(Blocks, len(list))
-	for i, item := range list {
-		block, err := blockTags.unmarshal(item)
-		if err != nil {
-			return fmt.Errorf("block %d: %w", i, err)
-		}
-		(*b)[i] = block
-	}
-	return nil
-}
 
 // PlainText joins the texts among the blocks, with sep between them.
 func (b Blocks) PlainText(sep string) string {

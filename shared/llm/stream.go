@@ -32,25 +32,25 @@ const (
 )
 
 // Check takes the next event. After an error it must not be called again.
-func (c *Checker) Check(e Event) error {
-	switch e := e.(type) {
+func (c *Checker) Check(event Event) error {
+	switch e := event.(type) {
 	case Start:
-		return c.move(e, wantStart, betweenBlocks)
+		return c.move(event, wantStart, betweenBlocks)
 	case BlockStart:
 		c.open = e.Block
 		if e.Block == nil {
 			return errors.New("llm: BlockStart without a block")
 		}
-		return c.move(e, betweenBlocks, inBlock)
+		return c.move(event, betweenBlocks, inBlock)
 	case Delta:
 		if !filledByDeltas(c.open) {
 			return fmt.Errorf("llm: Delta in %T", c.open)
 		}
-		return c.move(e, inBlock, inBlock)
+		return c.move(event, inBlock, inBlock)
 	case BlockEnd:
-		return c.move(e, inBlock, betweenBlocks)
+		return c.move(event, inBlock, betweenBlocks)
 	case Finish:
-		return c.move(e, betweenBlocks, finished)
+		return c.move(event, betweenBlocks, finished)
 	default:
 		return fmt.Errorf("llm: unknown event %T", e)
 	}

@@ -1,10 +1,11 @@
 package llm
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"reflect"
+
+	"github.com/offbeat-studio/allama/shared/rawjson"
 )
 
 // tags writes the members of a closed set of types as JSON objects with one
@@ -22,42 +23,63 @@ func newTags[T any](members map[string]T) tags[T] {
 	return t
 }
 
-func (t tags[T]) marshal(v T) ([]byte, error) {
+// append appends v to dst, which it returns as it was where it fails.
+func (t tags[T]) append(dst []byte, v T) ([]byte, error) {
 	tag, ok := t.tag[reflect.TypeOf(v)]
 	if !ok {
-		return nil, fmt.Errorf("llm: %T has no tag", v)
+		return dst, fmt.Errorf("llm: %T has no tag", v)
 	}
-	var out bytes.Buffer
-	out.WriteString(`{"` + tag + `":`)
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return nil, err
+	out := append(append(append(dst, `{"`...), tag...), `":`...)
+	var err error
+	if a, ok := any(v).(appender); ok {
+		out, err = a.append(out)
+	} else {
+		out, err = rawjson.Append(out, v)
 	}
-	out.Truncate(out.Len() - 1) // the encoder's newline
-	out.WriteByte('}')
-	return out.Bytes(), nil
+	if err != nil {
+		return dst, err
+	}
+	return append(out, '}'), nil
 }
 
-func (t tags[T]) unmarshal(data []byte) (T, error) {
-	var zero T
-	var object map[string]json.RawMessage
-	if err := json.Unmarshal(data, &object); err != nil {
-		return zero, err
+func (t tags[T]) parse(data []byte) (v T, err error) {
+	if err := rawjson.Check(data); err != nil {
+		return v, err
 	}
-	if len(object) != 1 {
-		return zero, fmt.Errorf("llm: want one tag, have %d", len(object))
+	return t.read(data)
+}
+
+// read is parse for an object that is known to be valid.
+func (t tags[T]) read(object []byte) (v T, err error) {
+	var field rawjson.Field
+	n := 0
+	for field = range rawjson.Fields(object) {
+		n++
 	}
-	for tag, body := range object {
-		member, ok := t.member[tag]
-		if !ok {
-			return zero, fmt.Errorf("llm: unknown tag %q", tag)
-		}
-		v := reflect.New(member)
-		if err := json.Unmarshal(body, v.Interface()); err != nil {
-			return zero, fmt.Errorf("%s: %w", tag, err)
-		}
-		return v.Elem().Interface().(T), nil
+	if n != 1 {
+		return v, fmt.Errorf("llm: want one tag, have %d", n)
 	}
-	panic("unreachable")
+	member, ok := t.member[field.Key]
+	if !ok {
+		return v, fmt.Errorf("llm: unknown tag %q", field.Key)
+	}
+	value := reflect.New(member)
+	if p, ok := value.Interface().(parser); ok && field.Value[0] == '{' {
+		err = p.parse(field.Value)
+	} else {
+		err = json.Unmarshal(field.Value, value.Interface())
+	}
+	if err != nil {
+		return v, fmt.Errorf("%s: %w", field.Key, err)
+	}
+	return value.Elem().Interface().(T), nil
+}
+
+// A parser reads itself from an object that is known to be valid. It has the
+// large texts in it: those are not gone over more often than need be.
+type parser interface{ parse(object []byte) error }
+
+// An appender appends itself as a JSON object, for the same reason.
+type appender interface {
+	append(dst []byte) ([]byte, error)
 }

@@ -7,9 +7,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"iter"
-	"unicode/utf8"
 )
 
 // A Field is one field at the top level of an object.
@@ -47,13 +45,13 @@ func Fields(object []byte) iter.Seq[Field] {
 				return
 			}
 			keyEnd := skipValue(object, i)
-			key, ok := text(object[i:keyEnd])
+			name, ok := key(object[i:keyEnd])
 			if !ok {
 				return
 			}
 			start := skipTo(object, keyEnd)
 			end := skipValue(object, start)
-			if !yield(Field{Key: key, Value: object[start:end], start: start, end: end}) {
+			if !yield(Field{Key: name, Value: object[start:end], start: start, end: end}) {
 				return
 			}
 			i = end
@@ -84,26 +82,9 @@ func Set(object []byte, key string, value []byte) []byte {
 	return splice(object, open, open, member)
 }
 
-// String returns s as a JSON text.
-func String(s string) []byte {
-	text, err := Marshal(s)
-	if err != nil {
-		panic(fmt.Sprintf("internal error: %v", err)) // strings always marshal
-	}
-	return text
-}
-
-// Marshal is json.Marshal without the escaping of <, > and &, which clients of
-// these APIs do not expect.
-func Marshal(v any) ([]byte, error) {
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
-}
+// String returns s as a JSON text, the way encoding/json writes one, but for <,
+// > and &, which stay as they are.
+func String(s string) []byte { return AppendString(make([]byte, 0, len(s)+len(`""`)), s) }
 
 // IsNull reports whether a field is absent or null, which mean the same in
 // these APIs.
@@ -184,16 +165,6 @@ func skipString(b []byte, i int) int {
 		}
 	}
 	return len(b)
-}
-
-// text returns what a text in JSON says.
-func text(value []byte) (string, bool) {
-	if n := len(value); n >= 2 && plain(value, 1) == n-1 && utf8.Valid(value) {
-		return string(value[1 : n-1]), true
-	}
-	var said string
-	err := json.Unmarshal(value, &said)
-	return said, err == nil
 }
 
 // skipPlain skips numbers, literals, and what stands between values.

@@ -4,13 +4,13 @@ import (
 	"encoding/json"
 	"reflect"
 	"strings"
+	"sync"
 )
 
 // Unknown returns the fields of object that T, a struct with json tags, has no
 // field for; nil where there are none. The object must have passed [Check].
 func Unknown[T any](object []byte) map[string]json.RawMessage {
-	known := map[string]bool{}
-	names(reflect.TypeFor[T](), known)
+	known := namesOf(reflect.TypeFor[T]())
 	var unknown map[string]json.RawMessage
 	for f := range Fields(object) {
 		if known[f.Key] {
@@ -22,6 +22,19 @@ func Unknown[T any](object []byte) map[string]json.RawMessage {
 		unknown[f.Key] = f.Value
 	}
 	return unknown
+}
+
+// namesKnown is what namesOf has found out; types do not change.
+var namesKnown sync.Map
+
+func namesOf(t reflect.Type) map[string]bool {
+	if known, ok := namesKnown.Load(t); ok {
+		return known.(map[string]bool)
+	}
+	known := map[string]bool{}
+	names(t, known)
+	namesKnown.Store(t, known)
+	return known
 }
 
 func names(t reflect.Type, known map[string]bool) {

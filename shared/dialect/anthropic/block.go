@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/offbeat-studio/allama/shared/llm"
@@ -94,14 +95,18 @@ func (r *reader) content(path string, raw json.RawMessage) llm.Blocks {
 	}
 	if raw[0] == '"' {
 		var text string
-		r.parse(path, raw, &text)
+		if !rawjson.ReadText(raw, &text) {
+			r.parse(path, raw, &text)
+		}
 		return llm.Blocks{llm.Text{Text: text}}
 	}
-	var list []json.RawMessage
-	r.parse(path, raw, &list)
-	blocks := make(llm.Blocks, len(list))
-	for i, item := range list {
-		blocks[i] = r.block(fmt.Sprintf("%s.%d", path, i), item)
+	if raw[0] != '[' {
+		r.parse(path, raw, new([]json.RawMessage)) // which says what is wrong
+		return nil
+	}
+	blocks := llm.Blocks{}
+	for item := range rawjson.Elements(raw) {
+		blocks = append(blocks, r.block(fmt.Sprintf("%s.%d", path, len(blocks)), item))
 	}
 	return blocks
 }
@@ -160,7 +165,9 @@ func (r *reader) noteCache(control json.RawMessage) {
 
 func (r *reader) text(path string, raw json.RawMessage) llm.Block {
 	var w textBlock
-	r.parse(path, raw, &w)
+	r.apart(path, raw, &w, func(key string, value []byte) bool {
+		return key == "text" && rawjson.ReadText(value, &w.Text)
+	})
 	text := llm.Text{Text: w.Text}
 	for _, c := range w.Citations {
 		text.Citations = append(text.Citations, citation(c))
@@ -170,7 +177,9 @@ func (r *reader) text(path string, raw json.RawMessage) llm.Block {
 
 func (r *reader) media(path string, raw json.RawMessage) llm.Block {
 	var w mediaBlock
-	r.parse(path, raw, &w)
+	r.apart(path, raw, &w, func(key string, value []byte) bool {
+		return key == "source" && value[0] == '{' && w.Source.read(value)
+	})
 	from, ok := r.source(path+".source", w.Source)
 	switch {
 	case !ok:
@@ -182,6 +191,13 @@ func (r *reader) media(path string, raw json.RawMessage) llm.Block {
 		Source: from, Title: w.Title, Context: w.Context,
 		Cite: w.Citations != nil && w.Citations.Enabled,
 	}
+}
+
+// read reports whether object, which is valid, is a source.
+func (s *source) read(object []byte) bool {
+	return rawjson.Apart(object, s, func(key string, value []byte) (bool, error) {
+		return key == "data" && rawjson.ReadText(value, &s.Data), nil
+	}) == nil
 }
 
 // searchResult reads what a client has found: a document of plain text, to
@@ -226,7 +242,12 @@ func (r *reader) source(path string, s source) (from llm.Source, ok bool) {
 
 func (r *reader) toolUse(path string, raw json.RawMessage) llm.Block {
 	var w toolUseBlock
-	r.parse(path, raw, &w)
+	r.apart(path, raw, &w, func(key string, value []byte) bool {
+		if key == "input" {
+			w.Input = value
+		}
+		return key == "input"
+	})
 	call := llm.ToolCall{ID: w.ID, Name: w.Name}
 	if !rawjson.IsNull(w.Input) {
 		call.Arguments = rawjson.Compact(w.Input)
@@ -236,12 +257,17 @@ func (r *reader) toolUse(path string, raw json.RawMessage) llm.Block {
 
 func (r *reader) toolResult(path string, raw json.RawMessage) llm.Block {
 	var w toolResultBlock
-	r.parse(path, raw, &w)
+	r.apart(path, raw, &w, func(key string, value []byte) bool {
+		if key == "content" {
+			w.Content = value
+		}
+		return key == "content"
+	})
 	return llm.ToolResult{CallID: w.ToolUseID, Content: r.content(path+".content", w.Content), IsError: w.IsError}
 }
 
 func opaque(kind string, raw json.RawMessage) llm.Block {
-	return llm.Opaque{Dialect: dialectName, Kind: kind, JSON: raw}
+	return llm.Opaque{Dialect: dialectName, Kind: kind, JSON: slices.Clone(raw)}
 }
 
 // writeBlock returns the wire form of a block that an answer can have, and

@@ -11,7 +11,7 @@ import (
 // Anthropic's own models can count, and those are asked by passing the call on.
 func decodeCount(body []byte) (*dialect.Call, error) {
 	var b requestBody
-	if err := parse("", body, &b); err != nil {
+	if err := b.read(body); err != nil {
 		return nil, err
 	}
 	b.MaxTokens = new(1) // any will do: it is not asked for

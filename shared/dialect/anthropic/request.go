@@ -16,7 +16,7 @@ import (
 // decodeMessages reads a call of the messages operation.
 func decodeMessages(body []byte) (*dialect.Call, error) {
 	var b requestBody
-	if err := parse("", body, &b); err != nil {
+	if err := b.read(body); err != nil {
 		return nil, err
 	}
 	return b.call(body)

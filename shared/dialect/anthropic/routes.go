@@ -73,4 +73,4 @@ func (Server) Framing(operation string) dialect.Framing {
 }
 
 // Decoder reads one streamed answer.
-func (Client) Decoder(string) dialect.Decoder { return &decoder{} }
+func (Client) Decoder(string) dialect.Decoder { return dialect.Repeating(&decoder{}) }

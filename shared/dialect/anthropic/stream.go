@@ -80,6 +80,24 @@ func (d *decoder) Step(f frame.Frame) ([]llm.Event, error) {
 	return step(d, &e)
 }
 
+// Fields names the field which the open block's pieces are in.
+func (d *decoder) Fields() []string {
+	switch d.open.(type) {
+	case llm.Text:
+		return []string{"text"}
+	case llm.Thinking:
+		if d.signature == "" { // which would grow
+			return []string{"thinking"}
+		}
+	case llm.ToolCall:
+		return []string{"partial_json"}
+	}
+	return nil
+}
+
+// Again has nothing to note of a piece.
+func (d *decoder) Again(string) {}
+
 // End takes the clean end of the input.
 func (d *decoder) End() ([]llm.Event, error) {
 	if !d.done {

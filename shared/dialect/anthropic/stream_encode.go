@@ -35,8 +35,9 @@ type encoder struct {
 	estimate int    // of the tokens of the request
 	index    int    // of the open block, or of the next one
 	open     llm.Block
-	seen     hash.Hash // the text of the open thought
-	usage    llm.Usage // as far as it is known
+	seen     hash.Hash       // the text of the open thought
+	usage    llm.Usage       // as far as it is known
+	pieces   dialect.Stencil // of the open block
 }
 
 type messageStart struct {
@@ -106,7 +107,7 @@ func (e *encoder) blockStart(b llm.Block) {
 	if !ok {
 		return // nothing that clients of this dialect could show
 	}
-	e.open = b
+	e.open, e.pieces = b, nil
 	if _, ok := b.(llm.Thinking); ok {
 		e.seen = sha256.New()
 	}
@@ -117,7 +118,7 @@ func (e *encoder) delta(d llm.Delta) {
 	switch e.open.(type) {
 	case llm.Text:
 		if d.Text != "" {
-			e.piece(delta{Type: "text_delta", Text: d.Text})
+			e.say(d.Text, func(text string) { e.piece(delta{Type: "text_delta", Text: text}) })
 		}
 		if d.Citation != nil && d.Citation.Dialect == dialectName {
 			e.piece(delta{Type: "citations_delta", Citation: d.Citation.JSON})
@@ -125,13 +126,22 @@ func (e *encoder) delta(d llm.Delta) {
 	case llm.Thinking:
 		if d.Text != "" {
 			e.seen.Write([]byte(d.Text))
-			e.piece(delta{Type: "thinking_delta", Thinking: d.Text})
+			e.say(d.Text, func(text string) { e.piece(delta{Type: "thinking_delta", Thinking: text}) })
 		}
 	case llm.ToolCall:
 		if d.Text != "" {
-			e.piece(delta{Type: "input_json_delta", PartialJSON: d.Text})
+			e.say(d.Text, func(text string) { e.piece(delta{Type: "input_json_delta", PartialJSON: text}) })
 		}
 	}
+}
+
+// say writes a piece of a text, as write does, which writes to e.
+func (e *encoder) say(text string, write func(text string)) {
+	e.out = e.pieces.Repeat(e.out, text, func(dst []byte, text string) []byte {
+		e.out = dst
+		write(text)
+		return e.out
+	})
 }
 
 func (e *encoder) piece(d delta) {

@@ -26,6 +26,7 @@ type progress struct {
 	calls     int
 	bytes     int // of text and thoughts
 	usage     *llm.Usage
+	pieces    dialect.Stencil // of the open block
 }
 
 func newEncoder(model string, spell spelling, now func() time.Time) *encoder {
@@ -38,7 +39,7 @@ func (x *encoder) Event(dst []byte, e llm.Event) ([]byte, error) {
 	case llm.Start:
 		x.usage = e.Usage
 	case llm.BlockStart:
-		x.open = e.Block
+		x.open, x.pieces = e.Block, nil
 		if call, ok := e.Block.(llm.ToolCall); ok {
 			x.arguments = append(x.arguments[:0], call.Arguments...)
 		}
@@ -62,13 +63,44 @@ func (x *encoder) delta(dst []byte, d llm.Delta) ([]byte, error) {
 		if d.Text == "" {
 			return dst, nil
 		}
-		return x.line(dst, message{Thinking: d.Text}, answer{})
+		return x.piece(dst, d.Text, func(text string) message { return message{Thinking: text} })
 	default:
 		if d.Text == "" && len(d.Logprobs) == 0 {
 			return dst, nil // a citation
 		}
-		return x.line(dst, message{Content: d.Text}, answer{Logprobs: writeLogprobs(d.Logprobs)})
+		if len(d.Logprobs) > 0 {
+			return x.line(dst, message{Content: d.Text}, answer{Logprobs: writeLogprobs(d.Logprobs)})
+		}
+		return x.piece(dst, d.Text, func(text string) message { return message{Content: text} })
 	}
+}
+
+// piece appends the line for a piece of the open block, which says of as much.
+func (x *encoder) piece(dst []byte, text string, of func(text string) message) ([]byte, error) {
+	if x.pieces == nil {
+		sample := answer{Model: x.model, CreatedAt: dialect.Hole}
+		x.spell(&sample, of(dialect.Hole))
+		line, err := rawjson.Marshal(sample)
+		if err != nil {
+			return dst, err
+		}
+		x.pieces = dialect.Cut(append(line, '\n'), 2)
+	}
+	if len(x.pieces) == 0 {
+		return x.line(dst, of(text), answer{})
+	}
+	now := x.tick(len(text))
+	return x.pieces.Append(dst, stamp(now), text), nil
+}
+
+// tick takes note of so many bytes that are said now.
+func (x *encoder) tick(bytes int) (now time.Time) {
+	now = x.now()
+	if x.first.IsZero() {
+		x.first = now
+	}
+	x.bytes += bytes
+	return now
 }
 
 func (x *encoder) blockEnd(dst []byte) ([]byte, error) {
@@ -83,12 +115,7 @@ func (x *encoder) blockEnd(dst []byte) ([]byte, error) {
 
 // line appends an answer that has m for its message.
 func (x *encoder) line(dst []byte, m message, a answer) ([]byte, error) {
-	now := x.now()
-	if x.first.IsZero() {
-		x.first = now
-	}
-	x.bytes += len(m.Content) + len(m.Thinking)
-	a.Model, a.CreatedAt = x.model, stamp(now)
+	a.Model, a.CreatedAt = x.model, stamp(x.tick(len(m.Content)+len(m.Thinking)))
 	x.spell(&a, m)
 	text, err := rawjson.Marshal(a)
 	if err != nil {

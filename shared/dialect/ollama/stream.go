@@ -24,7 +24,7 @@ func (Client) Decoder(operation string) dialect.Decoder {
 	if progressing[operation] {
 		return &progressDecoder{}
 	}
-	return &decoder{}
+	return dialect.Repeating(&decoder{})
 }
 
 // Step takes the next line.
@@ -50,6 +50,12 @@ func (d *decoder) Step(f frame.Frame) ([]llm.Event, error) {
 	}
 	return events, nil
 }
+
+// Fields names the fields which pieces are in, in either operation.
+func (d *decoder) Fields() []string { return []string{"content", "response", "thinking"} }
+
+// Again has nothing to note of a piece.
+func (d *decoder) Again(string) {}
 
 // End takes the end of the input, which must not come before the last line.
 func (d *decoder) End() ([]llm.Event, error) {

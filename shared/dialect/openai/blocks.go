@@ -22,6 +22,10 @@ type blocks struct {
 	calls  []*block // all tool calls so far
 	events []llm.Event
 	said   int // characters of texts so far
+
+	// renamed says that the last piece of a call names it: such pieces begin
+	// another call once the arguments are complete.
+	renamed bool
 }
 
 type block struct {
@@ -47,6 +51,7 @@ func (b *blocks) take() []llm.Event {
 
 // text continues the last block, or begins one of the same kind as start.
 func (b *blocks) text(start llm.Block, raw json.RawMessage, probs []llm.Logprob) {
+	b.renamed = false
 	to := b.last(start)
 	fresh := to == nil
 	if fresh {
@@ -129,6 +134,7 @@ func (b *blocks) call(c toolCall) {
 	if c.free() {
 		f = &functionCall{Name: c.Custom.Name}
 	}
+	b.renamed = f.Name != ""
 	to := b.find(c, f)
 	if to == nil {
 		to = &block{start: llm.ToolCall{}, index: -1}

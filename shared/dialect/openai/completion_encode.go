@@ -27,6 +27,7 @@ type completionEncoder struct {
 	text   bool   // a text is open
 	offset int    // characters of text so far
 	before *llm.Usage
+	pieces dialect.Stencil
 }
 
 // Restart returns an encoder that starts over.
@@ -59,7 +60,7 @@ func (e *completionEncoder) Event(dst []byte, event llm.Event) ([]byte, error) {
 		_, e.text = event.Block.(llm.Text)
 	case llm.Delta:
 		if e.text && event.Text != "" {
-			return e.chunk(dst, e.choice(event.Text, event.Logprobs))
+			return e.say(dst, event)
 		}
 	case llm.Finish:
 		return e.finish(dst, event)
@@ -78,6 +79,19 @@ func (e *completionEncoder) start(s llm.Start) {
 // completionID makes an id of the upstream's, if there is one.
 func completionID(id string) string {
 	return "cmpl-" + cmp.Or(strings.TrimPrefix(strings.TrimPrefix(id, "chat"), "cmpl-"), rand.Text())
+}
+
+func (e *completionEncoder) say(dst []byte, d llm.Delta) ([]byte, error) {
+	choice := e.choice(d.Text, d.Logprobs)
+	if choice.Logprobs != nil {
+		return e.chunk(dst, choice)
+	}
+	var err error
+	dst = e.pieces.Repeat(dst, d.Text, func(dst []byte, text string) []byte {
+		dst, err = e.chunk(dst, completionChoice{Text: text})
+		return dst
+	})
+	return dst, err
 }
 
 // choice is a piece of the text.

@@ -16,7 +16,7 @@ import (
 // decodeChat reads the body of a chat completion.
 func decodeChat(body []byte) (*dialect.Call, error) {
 	var in request
-	if err := json.Unmarshal(body, &in); err != nil {
+	if err := in.read(body); err != nil {
 		return nil, wrongType(err)
 	}
 	r := reading{request: in, out: &llm.Request{

@@ -147,13 +147,19 @@ func (r *reading) content(raw json.RawMessage, path string) (all llm.Blocks) {
 	if rawjson.IsNull(raw) {
 		return nil
 	}
-	parts := []json.RawMessage{raw}
-	if raw[0] != '"' && json.Unmarshal(raw, &parts) != nil {
+	parts := rawjson.Elements(raw)
+	switch raw[0] {
+	case '[':
+	case '"':
+		parts = slices.Values([]json.RawMessage{raw})
+	default:
 		r.invalid(path, "Invalid type for '%s': expected a string or an array of parts.", path)
 		return nil
 	}
-	for i, p := range parts {
-		block := r.part(p, fmt.Sprintf("%s[%d]", path, i))
+	n := -1
+	for p := range parts {
+		n++
+		block := r.part(p, fmt.Sprintf("%s[%d]", path, n))
 		if t, ok := block.(llm.Text); !ok || t.Text != "" {
 			all = append(all, block)
 		}
@@ -165,8 +171,8 @@ func (r *reading) part(raw json.RawMessage, path string) llm.Block {
 	if raw[0] == '"' {
 		return llm.Text{Text: new(dialect.Joiner).Add(raw)}
 	}
-	var p part
-	if json.Unmarshal(raw, &p) != nil || p.Type == "" {
+	p, err := readPart(raw)
+	if err != nil || p.Type == "" {
 		r.invalid(path, "Invalid value for '%s': expected an object with a type.", path)
 	}
 	read, ok := partTypes[p.Type]

@@ -97,7 +97,7 @@ func (Client) Decoder(operation string) dialect.Decoder {
 	if isMedia(operation) {
 		return &mediaDecoder{}
 	}
-	return &chatDecoder{}
+	return dialect.Repeating(&chatDecoder{})
 }
 
 // Whole reads an answer that is not streamed. Of embeddings, pictures and

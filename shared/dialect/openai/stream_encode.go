@@ -39,6 +39,7 @@ type chatEncoder struct {
 	place    int // of the open text: the characters before it
 	said     int // characters of texts so far
 	before   *llm.Usage
+	pieces   dialect.Stencil // of the open block
 }
 
 // Restart returns an encoder that starts over.
@@ -99,7 +100,7 @@ func named(id string, created time.Time) (string, int64) {
 }
 
 func (e *chatEncoder) begin(b llm.Block) {
-	e.open, e.argued, e.place = b, false, e.said
+	e.open, e.argued, e.place, e.pieces = b, false, e.said, nil
 	_, text := b.(llm.Text)
 	e.role(text)
 	switch b := b.(type) {
@@ -133,7 +134,6 @@ func (e *chatEncoder) say(d llm.Delta) {
 	if d.Text == "" && len(d.Logprobs) == 0 {
 		return
 	}
-	probs := wireLogprobs(d.Logprobs)
 	switch b := e.open.(type) {
 	case llm.ToolCall:
 		if e.input != nil {
@@ -141,21 +141,39 @@ func (e *chatEncoder) say(d llm.Delta) {
 			return
 		}
 		e.argued = e.argued || strings.TrimSpace(d.Text) != ""
-		e.argue(d.Text)
+		e.piece(d.Text, e.argue)
 	case llm.Thinking:
-		e.delta(delta{ReasoningContent: d.Text})
+		e.piece(d.Text, func(text string) { e.delta(delta{ReasoningContent: text}) })
 	case llm.Text:
-		c := chunkChoice{Delta: delta{Content: d.Text}, Logprobs: &logprobs{Content: probs}}
-		if b.Refusal {
-			c = chunkChoice{Delta: delta{Refusal: d.Text}, Logprobs: &logprobs{Refusal: probs}}
-		} else {
+		if !b.Refusal {
 			e.said += utf8.RuneCountInString(d.Text)
 		}
-		if probs == nil {
-			c.Logprobs = nil
+		if len(d.Logprobs) == 0 {
+			e.piece(d.Text, func(text string) { e.text(b, text, nil) })
+			return
 		}
-		e.chunk(c)
+		e.text(b, d.Text, wireLogprobs(d.Logprobs))
 	}
+}
+
+// piece writes a piece of the open block, as write does, which writes to e.
+func (e *chatEncoder) piece(text string, write func(text string)) {
+	e.out = e.pieces.Repeat(e.out, text, func(dst []byte, text string) []byte {
+		e.out = dst
+		write(text)
+		return e.out
+	})
+}
+
+func (e *chatEncoder) text(b llm.Text, text string, probs []logprob) {
+	c := chunkChoice{Delta: delta{Content: text}, Logprobs: &logprobs{Content: probs}}
+	if b.Refusal {
+		c = chunkChoice{Delta: delta{Refusal: text}, Logprobs: &logprobs{Refusal: probs}}
+	}
+	if probs == nil {
+		c.Logprobs = nil
+	}
+	e.chunk(c)
 }
 
 func (e *chatEncoder) end(end llm.BlockEnd) {

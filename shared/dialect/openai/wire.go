@@ -175,8 +175,11 @@ func (u *imageURL) UnmarshalJSON(data []byte) error {
 	if data[0] == '"' {
 		return json.Unmarshal(data, &u.URL)
 	}
-	type plain imageURL
-	return json.Unmarshal(data, (*plain)(u))
+	if data[0] != '{' {
+		type plain imageURL
+		return json.Unmarshal(data, (*plain)(u))
+	}
+	return u.read(data)
 }
 
 // A number is a count or a time in an answer. What is negative, or no number,
@@ -185,6 +188,10 @@ type number int64
 
 // UnmarshalJSON never fails.
 func (n *number) UnmarshalJSON(data []byte) error {
+	if whole, err := strconv.ParseInt(string(data), 10, 64); err == nil && whole >= 0 && whole < 1<<53 {
+		*n = number(whole) // as they mostly are
+		return nil
+	}
 	*n = 0
 	f, err := strconv.ParseFloat(string(bytes.Trim(data, `"`)), 64)
 	if err == nil && f > 0 && f < 1<<53 {

@@ -76,7 +76,7 @@ func (Client) Decoder(op string) dialect.Decoder {
 	if err := known(op); err != nil {
 		return broken{err}
 	}
-	return &decoder{}
+	return dialect.Repeating(&decoder{})
 }
 
 // Whole reads an answer that is not streamed.

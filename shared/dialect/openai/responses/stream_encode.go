@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/offbeat-studio/allama/shared/dialect"
@@ -25,6 +26,7 @@ type encoder struct {
 	dst     []byte
 	err     error
 	last    response
+	pieces  dialect.Stencil // of the open block
 }
 
 // An outputItem is the item that is being written.
@@ -39,7 +41,7 @@ type outputItem interface {
 // An event is one frame.
 type event struct {
 	Type     string          `json:"type"`
-	Sequence int             `json:"sequence_number"`
+	Sequence any             `json:"sequence_number"` // a whole number
 	Response json.RawMessage `json:"response,omitempty"`
 	place
 	piece
@@ -117,6 +119,7 @@ func (e *encoder) block(b llm.Block) {
 		e.close("completed")
 		e.open = fresh
 	}
+	e.pieces = nil
 	e.open.begin(e, b)
 }
 
@@ -191,14 +194,43 @@ func (e *encoder) send(kind string, ev event) {
 		return
 	}
 	ev.Type, ev.Sequence = kind, e.next
-	text, err := rawjson.Marshal(ev)
-	if err != nil {
-		e.err = fmt.Errorf("write %s: %w", kind, err)
+	if dst, err := ev.append(e.dst); err != nil {
+		e.err = err
+	} else {
+		e.dst = dst
+		e.next++
+	}
+}
+
+// say sends a piece of a text of the open block, all of which are of one kind:
+// the event that of makes of it.
+func (e *encoder) say(kind, text string, of func(text *string) event) {
+	if e.quiet || e.err != nil {
 		return
 	}
+	if e.pieces == nil {
+		sample := of(new(dialect.Hole))
+		sample.Type, sample.Sequence = kind, dialect.Hole
+		frame, _ := sample.append(nil) // no frame makes no stencil
+		e.pieces = dialect.Cut(frame, 2)
+	}
+	if len(e.pieces) == 0 {
+		e.send(kind, of(new(text)))
+		return
+	}
+	e.dst = strconv.AppendInt(append(e.dst, e.pieces[0]...), int64(e.next), 10)
+	e.dst = e.pieces[1:].Append(e.dst, text)
 	e.next++
-	e.dst = append(append(e.dst, "event: "+kind+"\ndata: "...), text...)
-	e.dst = append(e.dst, "\n\n"...)
+}
+
+// append appends the frame of an event.
+func (ev event) append(dst []byte) ([]byte, error) {
+	text, err := rawjson.Marshal(ev)
+	if err != nil {
+		return dst, fmt.Errorf("write %s: %w", ev.Type, err)
+	}
+	dst = append(append(dst, "event: "+ev.Type+"\ndata: "...), text...)
+	return append(dst, "\n\n"...), nil
 }
 
 // added tells of the open item, as it begins.

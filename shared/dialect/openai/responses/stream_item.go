@@ -50,13 +50,19 @@ func (m *messageItem) delta(e *encoder, d llm.Delta) {
 	switch {
 	case m.refusal:
 		if d.Text != "" {
-			e.send("response.refusal.delta", event{place: m.place(e), piece: piece{Delta: &d.Text}})
+			e.say("response.refusal.delta", d.Text, func(text *string) event {
+				return event{place: m.place(e), piece: piece{Delta: text}}
+			})
 		}
 		return
-	case d.Text != "" || len(d.Logprobs) > 0:
+	case len(d.Logprobs) > 0:
 		probs := wireLogprobs(d.Logprobs)
 		m.part().Logprobs = append(m.part().Logprobs, probs...)
-		e.send("response.output_text.delta", event{place: m.place(e), piece: piece{Delta: &d.Text}, Logprobs: probs})
+		e.send("response.output_text.delta", event{place: m.place(e), piece: piece{Delta: new(d.Text)}, Logprobs: probs})
+	case d.Text != "":
+		e.say("response.output_text.delta", d.Text, func(text *string) event {
+			return event{place: m.place(e), piece: piece{Delta: text}, Logprobs: []logprob{}}
+		})
 	}
 	switch c := d.Citation; {
 	case c == nil:
@@ -130,7 +136,9 @@ func (r *reasoningItem) delta(e *encoder, d llm.Delta) {
 		e.send("response.reasoning_summary_part.added", event{place: r.place(e), Part: part{Type: "summary_text", Text: new("")}})
 	}
 	r.said.WriteString(d.Text)
-	e.send("response.reasoning_summary_text.delta", event{place: r.place(e), piece: piece{Delta: &d.Text}})
+	e.say("response.reasoning_summary_text.delta", d.Text, func(text *string) event {
+		return event{place: r.place(e), piece: piece{Delta: text}}
+	})
 }
 
 func (r *reasoningItem) end(e *encoder, signature string) {
@@ -173,7 +181,9 @@ func (c *callItem) delta(e *encoder, d llm.Delta) {
 		return
 	}
 	c.args.WriteString(d.Text)
-	e.send("response.function_call_arguments.delta", event{place: c.place(e), piece: piece{Delta: &d.Text}})
+	e.say("response.function_call_arguments.delta", d.Text, func(text *string) event {
+		return event{place: c.place(e), piece: piece{Delta: text}}
+	})
 }
 
 func (c *callItem) place(e *encoder) place { return place{ItemID: c.ID, Output: e.index()} }
@@ -211,7 +221,9 @@ func (c *customItem) delta(e *encoder, d llm.Delta) { c.say(e, c.input.Add(d.Tex
 func (c *customItem) say(e *encoder, text string) {
 	if text != "" {
 		c.args.WriteString(text)
-		e.send("response.custom_tool_call_input.delta", event{place: c.place(e), piece: piece{Delta: &text}})
+		e.say("response.custom_tool_call_input.delta", text, func(text *string) event {
+			return event{place: c.place(e), piece: piece{Delta: text}}
+		})
 	}
 }
 

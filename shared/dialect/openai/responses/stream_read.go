@@ -186,6 +186,17 @@ func (d *decoder) reasoning(index int, it item) error {
 	return nil
 }
 
+// Fields names the field which all pieces are in.
+func (d *decoder) Fields() []string {
+	if d.open == nil || d.open.text.Waits() {
+		return nil
+	}
+	return []string{"delta"}
+}
+
+// Again goes on with the open block.
+func (d *decoder) Again(text string) { d.open.said += len(text) }
+
 // Idle reports whether a frame only says that the call is alive.
 func (Client) Idle(f frame.Frame) bool {
 	kind := f.Event

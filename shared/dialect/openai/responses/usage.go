@@ -86,6 +86,10 @@ type number int64
 
 // UnmarshalJSON never fails.
 func (n *number) UnmarshalJSON(data []byte) error {
+	if whole, err := strconv.ParseInt(string(data), 10, 64); err == nil && whole >= 0 && whole < 1<<53 {
+		*n = number(whole) // as they mostly are
+		return nil
+	}
 	*n = 0
 	f, err := strconv.ParseFloat(string(bytes.Trim(data, `"`)), 64)
 	if err == nil && f > 0 && f < 1<<53 {
