@@ -49,12 +49,15 @@ func (l *likeness) learn(f frame.Frame, fields []string, said string) {
 	for key, at := range values(data) {
 		value := data[at.start:at.end]
 		h, ok := holeFor(string(key), value, fields, said)
-		if !ok {
-			continue
+		switch text, _ := rawjson.Text(value); {
+		case ok:
+			found = found || h == holeText
+			l.parts, l.holes = append(l.parts, data[from:at.start]), append(l.holes, h)
+			from = at.end
+		case text == said: // perhaps the same field, spelled in another way: which one is read?
+			l.forget()
+			return
 		}
-		found = found || h == holeText
-		l.parts, l.holes = append(l.parts, data[from:at.start]), append(l.holes, h)
-		from = at.end
 	}
 	if l.event, l.parts = f.Event, append(l.parts, data[from:]); !found {
 		l.forget()

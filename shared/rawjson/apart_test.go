@@ -33,6 +33,29 @@ func TestApartReadsAllButWhatIsTaken(t *testing.T) {
 	}
 }
 
+// The last one wins, as in encoding/json, and none is written over another.
+func TestApartReadsNothingApartThatMayBeThereTwice(t *testing.T) {
+	for object, want := range map[string]string{
+		`{"big":1,"big":22}`: "22", `{"big":22,"Big":1}`: "1", `{"Big":22,"big":1}`: "1",
+		`{"big":22,"b\u0069g":1}`: "1", `{"big":null,"big":1}`: "1", `{"big":1,"b\u0131g":2}`: "1",
+	} {
+		var rest struct {
+			Big json.RawMessage `json:"big"`
+		}
+		given := []byte(object)
+		err := rawjson.Apart(given, &rest, func(key string, value []byte) (bool, error) {
+			if key != "big" || rawjson.IsNull(value) {
+				return false, nil
+			}
+			rest.Big = value
+			return true, nil
+		})
+		if err != nil || string(rest.Big) != want || string(given) != object {
+			t.Errorf("%s: got %s, %v, and it is %s now, want %s", object, rest.Big, err, given, want)
+		}
+	}
+}
+
 func TestApartFailsWhereEitherPartDoes(t *testing.T) {
 	no := errors.New("no")
 	var rest struct{ A int }

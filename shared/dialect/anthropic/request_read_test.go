@@ -10,12 +10,17 @@ func TestABodyIsReadAsEncodingJSONDoes(t *testing.T) {
 	for _, body := range []string{
 		`{"model":"m","max_tokens":1,"system":[{"type":"text","text":"s"}],"messages":[{"role":"user","content":"a"},{"content":[{"type":"text"}],"role":"assistant","x":1}],"stream":true}`,
 		`{"Model":"m","MESSAGES":[{"Role":"user"}],"system":null}`, `{"messages":null}`, `{"messages":[null]}`, `{"messages":[{"role":"\ud83d"}]}`,
-		`{"messages":{}}`, `{"messages":[1]}`, `{"messages":[{"role":1}]}`, `{"max_tokens":"1"}`, `[]`, `{`, ``,
+		`{"messages":{}}`, `{"messages":[1]}`, `{"messages":[{"role":1}]}`, `{"messages":null,"messages":[]}`,
+		`{"System":"b","system":"a"}`, `{"messages":[{"content":"a","Content":"b"}]}`, `{"system":"a","system":"b"}`, `{"max_tokens":"1"}`, `[]`, `{`, ``,
 	} {
 		var got, want requestBody
-		err, failed := got.read([]byte(body)), parse("", json.RawMessage(body), &want)
+		given := []byte(body)
+		err, failed := got.read(given), parse("", json.RawMessage(body), &want)
 		if !reflect.DeepEqual(err, failed) || err == nil && !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: got %+v, %v want %+v, %v", body, got, err, want, failed)
+		}
+		if string(given) != body {
+			t.Errorf("%s has become %s", body, given)
 		}
 	}
 }

@@ -24,6 +24,8 @@ func FuzzRepeats(f *testing.F) {
 		dialecttest.Going{Before: call, Frame: `{"choices":[{"index":0,"delta":{"function_call":{"name":"f","arguments":"@"}}}]}`, Pieces: "{\n}\n{\n}"},
 		dialecttest.Going{Before: begin, Frame: `{"choices":[{"index":0,"delta":{"reasoning_details":[{"text":"@","signature":"S"}]}}]}`, Pieces: "a\nb\nc"},
 		dialecttest.Going{Before: begin, Frame: `{"choices":[{"index":0,"delta":{"content":"@"}}]}`, Pieces: "a\n\\ud83d\n\\ude00\n\xf0\x9f\n\x98\x80"},
+		dialecttest.Going{Before: begin, Frame: `{"choices":[{"index":0,"delta":{"content":"@","Content":"a"}}]}`, Pieces: "a\na\nb"},
+		dialecttest.Going{Before: begin, Frame: `{"choices":[{"index":0,"delta":{"content":"@","con\u0074ent":"a"}}]}`, Pieces: "a\na\nb"},
 		dialecttest.Going{Before: begin, Frame: `{"choices":[{"index":0,"delta":{"content":"a","tool_calls":[{"index":0,"custom":{"name":"f","input":"@"}}]}}]}`, Pieces: "a\nb\nc"},
 		dialecttest.Going{Before: begin, Frame: `{"usage":{"prompt_tokens":1},"choices":[{"index":1,"delta":{"content":"@"}},{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}]}`, Pieces: "a\na\nb"},
 	)
