@@ -23,6 +23,9 @@ const (
 
 	// sameTime is how much a time may vary that is said twice.
 	sameTime = 10 * time.Millisecond
+	// hardly is what is left of a quota that was hardly used: nobody can be
+	// mistaken by much in taking it for whole.
+	hardly = 0.9
 )
 
 // learn takes what the answer to a call says of a quota. Answers to calls that
@@ -35,7 +38,7 @@ func (l *Learnt) learn(kind int, m Mark, q quota) {
 	case k.reset.IsZero() || m.n > k.heard:
 		*k = next
 	case !k.ended.IsZero() && q.reset.Before(k.ended.Add(sameTime)): // it is about what has ended
-	case next.mine(l.share) < k.mine(l.share):
+	case next.mine(l.part) < k.mine(l.part):
 		*k = next
 	}
 }
@@ -52,12 +55,11 @@ func (l *Learnt) uncounted(kind int, sent time.Time) float64 {
 	return sum
 }
 
-// mine is what is left of one of share parts. The other workers may not have
-// heard yet that there is as little.
-func (k *known) mine(share int) float64 {
-	share = max(share, 1)
-	margin := min(3*(share-1), k.limit/10)
-	return float64(max(0, k.remaining-margin)/share) - k.spent
+// mine is what is left for one of the workers. The others may not have heard yet
+// that there is as little.
+func (k *known) mine(p Part) float64 {
+	margin := min(3*(p.all()-1), k.limit/10)
+	return p.of(max(0, k.remaining-margin)) - k.spent
 }
 
 // left is how many calls a quota leaves room for, and when it is whole again.
@@ -70,24 +72,31 @@ func (l *Learnt) left(kind int, now time.Time) (calls float64, wait time.Duratio
 	case k.reset.IsZero():
 		return math.Inf(1), 0
 	case kind == ofCalls:
-		return k.mine(l.share), until(k.reset, now)
+		return k.mine(l.part), until(k.reset, now)
 	}
-	return math.Ceil(k.mine(l.share) / max(l.average, 1)), until(k.reset, now)
+	return math.Ceil(k.mine(l.part) / max(l.average, 1)), until(k.reset, now)
 }
 
 // renew is for a quota that should be whole again. What was left of it is there
 // in any case; whether more is, the next call finds out.
 func (l *Learnt) renew(kind int, now time.Time) {
 	k := &l.quotas[kind]
-	left, limit := k.mine(l.share), k.limit/l.share
+	left, limit := k.mine(l.part), k.limit/l.part.all()
 	if kind != ofCalls {
 		left /= max(l.average, 1)
 	}
 	switch before := *k; {
 	case k.limit > 0:
-		spent := max(k.spent, l.uncounted(kind, now)) // a bucket that fills lacks what was sent since
-		*k = known{quota{k.limit, k.limit, now.Add(renewed)}, spent, l.marks, k.reset}
-		if before.mine(l.share) < float64(limit)/2 {
+		next := known{quota: quota{k.limit, k.limit, now.Add(renewed)}, heard: l.marks, ended: k.reset}
+		one := 1.0
+		if kind != ofCalls {
+			one = max(l.average, 1)
+		}
+		// A bucket that fills lacks what was sent since. But nobody finds out
+		// without a call.
+		next.spent = min(max(k.spent, l.uncounted(kind, now)), max(0, next.mine(l.part)-one))
+		*k = next
+		if before.mine(l.part) < hardly*float64(limit) {
 			l.doubt(left, now)
 		}
 	default:

@@ -5,18 +5,21 @@ import (
 	"time"
 )
 
-// Learnt is what the answers that one credential got say of its limits. The
-// zero value has none until it hears of some.
+// Learnt is what is known of the limits of one credential from the answers that
+// it got: what they say of them, and which calls were refused. The zero value has
+// none until it hears of some.
 type Learnt struct {
 	marks   uint64          // calls that were sent
 	open    map[uint64]Mark // whose answers have not begun
 	quotas  [kinds]known
 	average float64 // tokens of a call
-	share   int     // one of so many workers
+	part    Part
+	hunch   hunch
+	others  map[string]other
+	said    Word // to them
 
 	// While it is not known how much is allowed, only some calls may be open.
 	doubtful bool
-	refused  bool   // that is so because a call was one too many
 	since    uint64 // the last call that was sent before
 	openable float64
 	grown    time.Time
@@ -53,6 +56,7 @@ func (l *Learnt) Send(tokens int, now time.Time) Mark {
 	for kind := range l.quotas {
 		l.quotas[kind].spent += m.cost(kind)
 	}
+	l.hunch.send(l.part.all(), now)
 	if l.average == 0 {
 		l.average = m.tokens
 	}
@@ -69,28 +73,29 @@ func (m Mark) cost(kind int) float64 {
 }
 
 // Lost says that a call got no answer.
-func (l *Learnt) Lost(m Mark) { delete(l.open, m.n) }
+func (l *Learnt) Lost(m Mark) {
+	delete(l.open, m.n)
+	l.hunch.lose()
+}
 
 // Hear takes what the head of a call's answer says. Refused says that it was one
 // call too many.
 func (l *Learnt) Hear(m Mark, r Reading, refused bool, now time.Time) {
-	l.Lost(m)
-	said := false
+	delete(l.open, m.n)
 	for kind, q := range r.quotas {
 		if !q.reset.IsZero() {
-			said = true
 			l.learn(kind, m, q)
 		}
 	}
-	switch {
-	case refused:
-		l.refused = true
-		l.doubt(1, now)
-	case l.doubtful && m.n > l.since:
-		l.openable++
-		l.doubtful = l.refused && !said && l.openable < allOpen
-		l.refused = l.refused && l.doubtful
+	if refused {
+		l.doubtful = false
+		l.hunch.refuse(m, l.marks, max(r.RetryAfter, r.UntilReset(now)), now)
+		return
 	}
+	if m.n > l.since {
+		l.doubtful = false
+	}
+	l.hunch.answered(m, l.part, now)
 }
 
 // doubt lets no more than so many of the next calls be open.
@@ -98,12 +103,17 @@ func (l *Learnt) doubt(openable float64, now time.Time) {
 	l.doubtful, l.since, l.openable, l.grown = true, l.marks, max(1, openable), now
 }
 
-// Room is how many calls may be sent by a worker that is one of share; where it
-// is none, after which time that may change. It does not count what is kept for
-// calls that have not begun.
-func (l *Learnt) Room(share int, now time.Time) (calls int, wait time.Duration) {
-	l.share = max(share, 1)
-	room := math.Inf(1)
+// Room is how many calls may be sent by the worker with a part in the limits;
+// where it is none, after which time that may change. It does not count what is
+// kept for calls that have not begun.
+func (l *Learnt) Room(p Part, now time.Time) (calls int, wait time.Duration) {
+	if p != l.part {
+		l.part, l.said = p, Word{} // who is new has to be told all of it
+	}
+	room, wait := l.hunch.room(l.open, p, now)
+	if room >= 1 {
+		wait = 0
+	}
 	for kind := range l.quotas {
 		left, after := l.left(kind, now)
 		if room = min(room, left); left < 1 {
@@ -134,7 +144,7 @@ func (l *Learnt) room(now time.Time) (calls float64, wait time.Duration) {
 			return math.Inf(1), 0
 		}
 	}
-	return math.Floor(max(1, l.openable/float64(l.share))) - float64(open), until(l.grown.Add(growth), now)
+	return math.Floor(max(1, l.openable/float64(l.part.all()))) - float64(open), until(l.grown.Add(growth), now)
 }
 
 // Exhausted is when there is something left again of a limit of which the

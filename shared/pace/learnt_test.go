@@ -13,7 +13,7 @@ func said(limit, remaining int, reset time.Time) (r Reading) {
 
 func wantRoom(t *testing.T, what string, l *Learnt, share int, now time.Time, want int) {
 	t.Helper()
-	got, wait := l.Room(share, now)
+	got, wait := l.Room(Part{Of: share}, now)
 	if got != want {
 		t.Errorf("%s: room for %d, want %d", what, got, want)
 	}
@@ -32,7 +32,7 @@ func TestOnlySomeCallsAreOpenBeforeAnythingIsKnown(t *testing.T) {
 	wantRoom(t, "all are open", &l, 1, start, 0)
 	wantRoom(t, "nobody answers for a while", &l, 1, start.Add(growth), firstOpen)
 	l.Hear(marks[0], Reading{}, false, start.Add(growth))
-	if n, _ := l.Room(1, start.Add(growth)); n < 1_000_000 {
+	if n, _ := l.Room(Part{}, start.Add(growth)); n < 1_000_000 {
 		t.Errorf("an answer says nothing of limits: room for %d, want any number", n)
 	}
 }
@@ -42,7 +42,10 @@ func TestWhatRemainsBoundsTheCalls(t *testing.T) {
 	l.Hear(l.Send(0, start), said(60, 30, reset), false, start)
 	wantRoom(t, "alone", &l, 1, start, 30)
 	wantRoom(t, "one of three, with a margin", &l, 3, start, 8)
-	wantRoom(t, "one of fifty", &l, 50, start, 0)
+	wantRoom(t, "the first of fifty", &l, 50, start, 1)
+	if n, _ := l.Room(Part{Rank: 49, Of: 50}, start); n != 0 {
+		t.Errorf("the last of fifty: room for %d, want 0", n)
+	}
 	for range 10 {
 		l.Send(0, start)
 	}
@@ -94,14 +97,15 @@ func TestAQuotaThatWasHardlyUsedIsNotDoubtedAfterItsReset(t *testing.T) {
 	wantRoom(t, "after the reset", &l, 1, start.Add(time.Second), 60)
 }
 
-func TestAfterOneTooManyTheCallsGoOneByOne(t *testing.T) {
+// It may have been said when the oldest call leaves a window that slides: then
+// there is hardly more than there was.
+func TestWhatWasLeftIsThereAfterTheResetAndTheNextCallFindsOutAboutMore(t *testing.T) {
 	var l Learnt
-	l.Hear(l.Send(0, start), Reading{RetryAfter: time.Second}, true, start)
-	wantRoom(t, "after the refusal", &l, 1, start, 1)
-	m := l.Send(0, start)
-	wantRoom(t, "one is open", &l, 1, start, 0)
-	l.Hear(m, Reading{}, false, start)
-	wantRoom(t, "it was answered", &l, 1, start, 2)
+	l.Hear(l.Send(0, start), said(60, 40, start.Add(time.Second)), false, start)
+	now := start.Add(time.Second)
+	wantRoom(t, "after the reset", &l, 1, now, 40)
+	l.Hear(l.Send(0, now), said(60, 59, now.Add(time.Second)), false, now)
+	wantRoom(t, "after the answer", &l, 1, now, 59)
 }
 
 func TestTokensBoundTheCalls(t *testing.T) {
