@@ -143,8 +143,7 @@ func (p *Pass) Standing() (position int, wait time.Duration) {
 	now := time.Now()
 	p.place.mu.Lock()
 	defer p.place.mu.Unlock()
-	position = p.place.room.Position(&p.ticket)
-	return position, p.place.room.Expect(position, now)
+	return p.place.room.Position(&p.ticket, now), p.place.room.Expect(&p.ticket, now)
 }
 
 // SetState opens, pauses or drains the room of a provider. Calls that waited

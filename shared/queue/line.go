@@ -16,6 +16,7 @@ type line struct {
 	latest  float64 // and where the last one has ended
 	running int     // calls that went and have not ended
 	swept   int     // how many flows were left by the last sweep
+	arrived arrivals
 }
 
 // headStart is how many calls before the present a key begins.

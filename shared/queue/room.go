@@ -63,6 +63,7 @@ func (r *room) Enter(t *ticket, now time.Time) (displaced *ticket, err error) {
 	r.arrivals++
 	t.stage, t.arrived, t.number = Waiting, now, r.arrivals
 	r.line(t.Class).push(t)
+	t.flow.line.arrived.add(now)
 	r.wait(1, now)
 	return displaced, nil
 }
@@ -123,57 +124,26 @@ func (r *room) Done(t *ticket, actual int, now time.Time) {
 	t.stage = gone
 }
 
-// Position returns which in turn to be let in the call is: 1 is next, 0 does
-// not wait. It never rises while the call waits, though others may overtake.
-func (r *room) Position(t *ticket) int {
+// Position returns which in turn to be let in the call is, if no more come: 1 is
+// next, 0 does not wait. It never rises while the call waits, though others may
+// overtake.
+func (r *room) Position(t *ticket, now time.Time) int {
 	if t.stage != Waiting {
 		return 0
 	}
-	n := 1
-	for i := range r.lines {
-		l := &r.lines[i]
-		if l == t.flow.line {
-			n += l.ahead(t)
-			break
-		}
-		n += l.order.size
-	}
-	if t.told == 0 || n < t.told {
+	f := r.forecast(now)
+	if n := f.until(t.flow.line, t.flow.line.ahead(t)); t.told == 0 || n < t.told {
 		t.told = n
 	}
 	return t.told
 }
 
-// Expect returns after about what time a call with the position will run, as
-// far as those before it tell; zero where nobody can say.
-func (r *room) Expect(position int, now time.Time) time.Duration {
-	if position == 0 {
-		return 0
-	}
-	return time.Duration(position+r.queued) * r.tempo.interval(now)
-}
-
-// pick returns the line whose turn it is; some call must wait. That is the
-// most urgent one, but for every second turn, which is another's whose oldest
-// call has waited for too long, and for longer than the urgent ones. Were it
-// all turns, a crowd of patient calls would end up as the most urgent.
+// pick returns the line whose turn it is; some call must wait.
 func (r *room) pick(now time.Time) *line {
-	var urgent, overdue *line
-	for i := range r.lines {
-		l := &r.lines[i]
-		switch {
-		case l.order.size == 0:
-		case urgent == nil:
-			urgent = l
-		case l.order.first.number < urgent.order.first.number && now.Sub(l.order.first.arrived) >= r.patience(l.class):
-			overdue = l
-		}
-	}
-	r.favour = overdue != nil && !r.favour
-	if r.favour {
-		return overdue
-	}
-	return urgent
+	p := r.prospects()
+	i, favours := r.whose(&p, r.favour, now)
+	r.favour = favours
+	return p[i].line
 }
 
 func (r *room) patience(c Class) time.Duration {

@@ -417,7 +417,7 @@ func TestPositionsNeverRise(t *testing.T) {
 		}
 		waits = slices.DeleteFunc(waits, func(c *ticket) bool { return c.stage != Waiting })
 		for _, c := range waits {
-			got := p.room.Position(c)
+			got := p.room.Position(c, p.now)
 			if before, ok := told[c]; got < 1 || ok && got > before {
 				t.Fatalf("step %d: position %d after %d", step, got, before)
 			}
@@ -460,7 +460,7 @@ func TestPositionsAreTheOrderInWhichCallsGo(t *testing.T) {
 	}
 	position := map[*ticket]int{}
 	for _, c := range calls {
-		position[c] = p.room.Position(c)
+		position[c] = p.room.Position(c, p.now)
 	}
 	for want := 1; p.room.waiting > 0; want++ {
 		p.room.queued = 0
@@ -486,7 +486,7 @@ func TestExpectedWaitIsAboutTrue(t *testing.T) {
 		for range 1500 {
 			p.pass(time.Duration(random.ExpFloat64() * float64(3*time.Second) / float64(slots)))
 			c := p.enter(Claim{Key: string(rune('a' + random.IntN(3)))})
-			said[c] = p.room.Expect(p.room.Position(c), p.now)
+			said[c] = p.room.Expect(c, p.now)
 		}
 		p.pass(time.Hour)
 		var wrong []float64

@@ -64,7 +64,7 @@ func (r *room) status(now time.Time) Status {
 		PerMinute: r.begun.perMinute(now), Calls: make([]CallStatus, 0, r.waiting+r.admitted.size),
 	}
 	if r.waiting > 0 {
-		s.Expected = r.Expect(r.waiting+1, now)
+		s.Expected = time.Duration(r.waiting+1+r.queued) * r.tempo.interval(now)
 	}
 	for t := range r.admitted.all(byAge) {
 		s.Calls = append(s.Calls, r.call(t, 0))
@@ -77,7 +77,7 @@ func (r *room) status(now time.Time) Status {
 			s.Oldest = max(s.Oldest, now.Sub(oldest.arrived))
 		}
 	}
-	for t, position := range r.inTurn() {
+	for t, position := range r.inTurn(now) {
 		s.Calls = append(s.Calls, r.call(t, position))
 	}
 	slices.SortStableFunc(s.Calls[first:], func(a, b CallStatus) int { return cmp.Compare(a.Position, b.Position) })
@@ -90,18 +90,22 @@ func (r *room) call(t *ticket, position int) CallStatus {
 
 // inTurn yields the waiting calls with their positions, in the order in which
 // they will be let in as far as nothing changes.
-func (r *room) inTurn() func(yield func(*ticket, int) bool) {
+func (r *room) inTurn(now time.Time) func(yield func(*ticket, int) bool) {
 	return func(yield func(*ticket, int) bool) {
-		n := 0
+		var queues [len(classes)][]*ticket
 		for i := range r.lines {
-			for _, t := range r.lines[i].sorted() {
-				n++
-				if t.told == 0 || n < t.told {
-					t.told = n
-				}
-				if !yield(t, t.told) {
-					return
-				}
+			queues[i] = r.lines[i].sorted()
+		}
+		f := r.forecast(now)
+		for n := 1; n <= r.waiting; n++ {
+			i := f.next()
+			t := queues[i][0]
+			queues[i] = queues[i][1:]
+			if t.told == 0 || n < t.told {
+				t.told = n
+			}
+			if !yield(t, t.told) {
+				return
 			}
 		}
 	}

@@ -64,12 +64,14 @@ func (m *meter) add(now time.Time) {
 }
 
 // perMinute returns how often it has happened in the last minute.
-func (m *meter) perMinute(now time.Time) (n int) {
+func (m *meter) perMinute(now time.Time) int { return m.lately(now, len(m.counts)-1) }
+
+// lately returns how often it has happened in the last slots, the current one
+// among them.
+func (m *meter) lately(now time.Time, slots int) (n int) {
 	m.turn(now)
-	for i, count := range m.counts {
-		if int64(i) != (m.slot+1)%int64(len(m.counts)) { // the oldest is over a minute old in part
-			n += count
-		}
+	for i := range slots {
+		n += m.counts[(m.slot-int64(i)+int64(len(m.counts)))%int64(len(m.counts))]
 	}
 	return n
 }
