@@ -31,40 +31,46 @@ type Request struct {
 	Name   string `json:"name,omitempty"`
 	Set    Patch  `json:"set,omitzero"`    // for Add and Change
 	State  State  `json:"state,omitempty"` // for Steer
-}
 
-// A Patch says what is to be set in a [Definition]; nil leaves a field as it is.
-type Patch struct {
-	Kind           string         `json:"kind,omitempty"` // for Add alone
-	Host           *string        `json:"host,omitempty"`
-	Key            *Sealed        `json:"key,omitempty"` // empty: there is to be none
-	Active         *bool          `json:"active,omitempty"`
-	MaxConcurrency *int           `json:"max_concurrency,omitempty"`
-	Timeout        *time.Duration `json:"timeout,omitempty"`
-	Strict         *bool          `json:"strict,omitempty"`
-	Beta           *bool          `json:"beta,omitempty"`
+	// Problems are what whoever asks has found wrong with the request already. One
+	// with problems is only looked at, so that all of them can be told at once.
+	Problems Problems `json:"problems,omitempty"`
 }
 
 // A Provider is what is shown of one, wherever it is defined. It has no key.
 type Provider struct {
-	Name           string        `json:"name"`
-	Kind           string        `json:"kind"`
-	BaseURL        string        `json:"base_url,omitempty"` // without credentials
-	Source         Source        `json:"source"`
-	Active         bool          `json:"active,omitempty"`
-	State          State         `json:"state,omitempty"` // empty: open
-	HasKey         bool          `json:"has_key,omitempty"`
-	MaxConcurrency int           `json:"max_concurrency,omitempty"` // 0: the default
-	Timeout        time.Duration `json:"timeout,omitempty"`         // in nanoseconds; 0: the kind's default
-	Strict         bool          `json:"strict,omitempty"`
-	Beta           *bool         `json:"beta,omitempty"`  // nil: the kind's default
-	Error          string        `json:"error,omitempty"` // why it cannot be used; empty when it can
+	Name    string        `json:"name"`
+	Kind    string        `json:"kind"`
+	BaseURL string        `json:"base_url,omitempty"` // without credentials
+	Source  Source        `json:"source"`
+	Active  bool          `json:"active,omitempty"`
+	State   State         `json:"state,omitempty"` // empty: open
+	HasKey  bool          `json:"has_key,omitempty"`
+	Keys    int           `json:"keys,omitempty"`    // how many there are
+	Timeout time.Duration `json:"timeout,omitempty"` // in nanoseconds; 0: the kind's default
+	Strict  bool          `json:"strict,omitempty"`
+	Beta    *bool         `json:"beta,omitempty"` // nil: the kind's default
+	Pool    Pool          `json:"pool,omitzero"`
+	Error   string        `json:"error,omitempty"` // why it cannot be used; empty when it can
+	Limits
+}
+
+// Limits are what an operator allows of a provider's calls, over all workers.
+type Limits struct {
+	MaxConcurrency int `json:"max_concurrency,omitempty"` // at once; 0: the default
+	RPM            int `json:"rpm,omitempty"`             // in a minute; 0: no limit
+	TPM            int `json:"tpm,omitempty"`             // tokens in a minute; 0: no limit
+
+	// Configured is what the configuration says of MaxConcurrency where that was
+	// changed while allama runs; nil: it was not.
+	Configured *int `json:"configured_max_concurrency,omitempty"`
 }
 
 // A Source is where a provider is defined.
 type Source string
 
-// The sources. What is defined in the environment cannot be changed.
+// The sources. What is defined in the environment cannot be changed, but for
+// [Roster.Caps].
 const (
 	Environment Source = "environment"
 	API         Source = "api"

@@ -20,11 +20,15 @@ type Definition struct {
 	Kind           string        `json:"kind"`
 	Host           string        `json:"host,omitempty"` // without credentials
 	Key            Sealed        `json:"key,omitempty"`  // empty: there is none
+	Keys           []Sealed      `json:"keys,omitempty"` // further ones, which are used by turns
 	Inactive       bool          `json:"inactive,omitempty"`
 	MaxConcurrency int           `json:"max_concurrency,omitempty"` // calls at once, over all workers
+	RPM            int           `json:"rpm,omitempty"`             // calls in a minute, over all workers
+	TPM            int           `json:"tpm,omitempty"`             // tokens in a minute, likewise
 	Timeout        time.Duration `json:"timeout,omitempty"`         // longest silence of the upstream, in nanoseconds
 	Strict         bool          `json:"strict,omitempty"`          // calls are rather refused than sent with less in them
 	Beta           *bool         `json:"beta,omitempty"`            // whether beta headers of clients are sent on; nil: the kind's default
+	Pool           Pool          `json:"pool,omitzero"`
 }
 
 var validName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
@@ -33,14 +37,22 @@ var validName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
 // defined.
 func ValidName(name string) bool { return validName.MatchString(name) }
 
+// KeyCount is how many keys a definition has.
+func (d Definition) KeyCount() int {
+	if len(d.Key) == 0 {
+		return 0
+	}
+	return 1 + len(d.Keys)
+}
+
 // Equal reports whether two definitions say the same.
 func (d Definition) Equal(o Definition) bool {
 	return reflect.DeepEqual(d, o)
 }
 
-// A Roster is all definitions at one time, sorted by name, and the states of
-// providers. The zero value is
-// that of a deployment in which nothing was ever defined.
+// A Roster is all definitions at one time, sorted by name, and what was said
+// while allama runs of providers that are defined elsewhere. The zero value is
+// that of a deployment in which nothing was ever said.
 type Roster struct {
 	Revision    uint64       `json:"revision"` // grows with every change
 	Definitions []Definition `json:"definitions"`
@@ -48,6 +60,11 @@ type Roster struct {
 	// States are those of all providers that are not open, also of such as are
 	// defined elsewhere; nil where there are none. See [Roster.State].
 	States map[string]State `json:"states,omitempty"`
+
+	// Caps are how many calls may run at once of providers that the configuration
+	// defines, where that is not what it says; nil where there are none. See
+	// [Roster.Cap].
+	Caps map[string]int `json:"caps,omitempty"`
 }
 
 // With returns the next roster, in which d stands in place of the definition of
@@ -60,14 +77,16 @@ func (r Roster) With(d Definition) Roster {
 	} else {
 		list = slices.Insert(list, i, d)
 	}
-	return Roster{r.Revision + 1, list, r.States}
+	r.Revision, r.Definitions = r.Revision+1, list
+	return r
 }
 
-// Without returns the next roster, in which there is no definition of the name,
-// and no state.
+// Without returns the next roster, in which nothing is said of the name.
 func (r Roster) Without(name string) Roster {
 	list := slices.DeleteFunc(slices.Clone(r.Definitions), func(d Definition) bool { return d.Name == name })
-	return Roster{r.Revision + 1, list, set(r.States, name, Open)}
+	r.Revision, r.Definitions = r.Revision+1, list
+	r.States, r.Caps = set(r.States, name, ""), set(r.Caps, name, 0)
+	return r
 }
 
 // Active returns the definitions that are in use.

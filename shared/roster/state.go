@@ -23,19 +23,23 @@ func (r Roster) State(provider string) State {
 
 // WithState returns the next roster, in which a provider has the state.
 func (r Roster) WithState(provider string, s State) Roster {
-	return Roster{r.Revision + 1, r.Definitions, set(r.States, provider, s)}
+	if s == Open {
+		s = "" // which is not kept
+	}
+	r.Revision, r.States = r.Revision+1, set(r.States, provider, s)
+	return r
 }
 
-// set returns the states with another one. It is nil where all are open.
-func set(states map[string]State, provider string, s State) map[string]State {
-	next := maps.Clone(states)
-	switch {
-	case s == Open:
+// set returns what was said of providers with another value for one of them;
+// the zero value takes back what was said. It is nil where nothing is left.
+func set[V comparable](said map[string]V, provider string, value V) map[string]V {
+	next := maps.Clone(said)
+	if next == nil {
+		next = map[string]V{}
+	}
+	next[provider] = value
+	if value == *new(V) {
 		delete(next, provider)
-	case next == nil:
-		next = map[string]State{provider: s}
-	default:
-		next[provider] = s
 	}
 	if len(next) == 0 {
 		return nil

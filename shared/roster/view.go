@@ -24,7 +24,7 @@ const (
 	maxSize = 900 << 10
 
 	pollInterval = 5 * time.Second
-	retryDelay   = 250 * time.Millisecond
+	retryDelay   = 50 * time.Millisecond
 	readTimeout  = 5 * time.Second
 )
 
