@@ -41,7 +41,7 @@ type Batch struct {
 func newCall(o *Owner, j Job, now time.Time) *Call {
 	return &Call{
 		owner: o, job: j, wake: make(chan struct{}, 1), began: now,
-		pub:  publication{shard: o.shard(j.Provider, now), anew: now, patience: 2 * o.options.Timing.Outage},
+		pub:  newPublication(o, j, now),
 		recv: receiver{timing: o.options.Timing, maxAttempts: cmp.Or(j.MaxAttempts, o.options.MaxAttempts), deadline: j.Deadline},
 	}
 }

@@ -1,9 +1,11 @@
 package bus
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -12,15 +14,35 @@ import (
 // A Server says where the bus is and how to get in. The zero value is NATS on
 // its default port.
 type Server struct {
-	URL         string // comma-separated; credentials in it are never logged
+	URL         string // comma-separated, all servers of a cluster; credentials in it are never logged
 	Credentials string // path of a .creds file, or of a seed, see [Inbox]; empty: none
 	CA          string // path of the certificate authority's PEM file; empty: the system's
 	Cert, Key   string // paths of the client's certificate and key, both or neither
 }
 
-// writeTimeout is how long a server may read nothing. Whoever writes to it
-// meanwhile holds the connection's lock, so that no ping is missed either.
-const writeTimeout = 5 * time.Second
+// A temper is how soon a server that does not answer is taken for dead.
+type temper struct {
+	ping  time.Duration // how often it is asked
+	pings int           // answers that it may owe
+
+	// write is how long it may read nothing. Whoever writes to it meanwhile
+	// holds the connection's lock, so that no ping is missed either.
+	write time.Duration
+}
+
+// patient is for the only server there is: to leave it gains nothing. Where
+// there is another one to go to, hasty is: two seconds at most.
+var (
+	patient = temper{ping: 2 * time.Second, pings: 2, write: 5 * time.Second}
+	hasty   = temper{ping: 500 * time.Millisecond, pings: 3, write: 1500 * time.Millisecond}
+)
+
+func temperFor(url string) temper {
+	if strings.Contains(url, ",") {
+		return hasty
+	}
+	return patient
+}
 
 // Connect connects a part of allama to the bus. The connection looks after
 // itself: it is there as soon as the server is, now or later, and comes back
@@ -29,10 +51,12 @@ func Connect(s Server, name string, log *slog.Logger, more ...nats.Option) (*nat
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
+	url := cmp.Or(s.URL, nats.DefaultURL)
+	temper := temperFor(url)
 	options := []nats.Option{
 		nats.Name("allama " + name),
-		nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2),
-		nats.FlusherTimeout(writeTimeout),
+		nats.PingInterval(temper.ping), nats.MaxPingsOutstanding(temper.pings),
+		nats.FlusherTimeout(temper.write),
 		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
 		nats.ReconnectWait(250 * time.Millisecond), nats.ReconnectJitter(250*time.Millisecond, 500*time.Millisecond),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
@@ -57,10 +81,6 @@ func Connect(s Server, name string, log *slog.Logger, more ...nats.Option) (*nat
 	}
 	if s.Cert != "" {
 		options = append(options, nats.ClientCert(s.Cert, s.Key))
-	}
-	url := s.URL
-	if url == "" {
-		url = nats.DefaultURL
 	}
 	nc, err := nats.Connect(url, append(options, more...)...)
 	if err != nil {

@@ -54,12 +54,27 @@ func (r *Reply) lease(delivery uint64, held int) (fate, error) {
 
 // greet says hello. An owner that is slow to answer may have granted the lease
 // already, so it is asked again as the same attempt before the job is given
-// back.
+// back. Where it was there and then is not, it has lost its connection, and is
+// back in a moment.
 func (r *Reply) greet(hello []byte) (m *nats.Msg, err error) {
-	for range 3 {
-		if m, err = r.ask(hello); err == nil || errors.Is(err, errNoOwner) {
-			return m, err
+	timing := r.worker.options.Timing
+	var gone time.Time // since when the server says so
+	for unanswered := 0; unanswered < 3; {
+		m, err = r.ask(hello)
+		switch {
+		case err == nil:
+			return m, nil
+		case !errors.Is(err, errNoOwner):
+			unanswered++
+			continue
+		case unanswered == 0:
+			return nil, err
+		case gone.IsZero():
+			gone = time.Now()
+		case time.Since(gone) > 2*timing.Heartbeat:
+			return nil, err
 		}
+		time.Sleep(timing.Heartbeat / 10)
 	}
 	return nil, err
 }

@@ -252,6 +252,38 @@ func TestServerThatReadsNothingIsNoticed(t *testing.T) {
 	}
 }
 
+// Of a cluster, a server that is frozen is left for another one within about two
+// seconds, be there much to write to it or nothing.
+func TestAFrozenServerOfSeveralIsLeft(t *testing.T) {
+	t.Parallel()
+	for _, busy := range []bool{false, true} {
+		t.Run(fmt.Sprintf("much to write: %v", busy), func(t *testing.T) {
+			t.Parallel()
+			s := listening(t, -1, t.TempDir())
+			first, second := newProxy(t, s.Addr().String()), newProxy(t, s.Addr().String())
+			urls := "nats://" + first.Addr().String() + ",nats://" + second.Addr().String()
+			nc, err := bus.Connect(bus.Server{URL: urls}, t.Name(), nil, nats.DontRandomize())
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(nc.Close)
+			if got, want := nc.ConnectedAddr(), first.Addr().String(); got != want {
+				t.Fatalf("connected to %s, want %s", got, want)
+			}
+			first.frozen.Store(true)
+			defer first.frozen.Store(false)
+			for began := time.Now(); nc.ConnectedAddr() != second.Addr().String(); <-time.After(time.Millisecond) {
+				if took := time.Since(began); took > 3500*time.Millisecond {
+					t.Fatalf("not at the other one after %v", took)
+				}
+				if busy {
+					_ = nc.Publish("x", make([]byte, 256<<10)) // until the connection is lost
+				}
+			}
+		})
+	}
+}
+
 // Jobs that a worker fetched and does not start as it stops go to another one
 // at once, not after the time that a dead worker's take, and not to the dead
 // letters for having come too often.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/offbeat-studio/allama/shared/llm"
 )
@@ -32,7 +33,7 @@ type Owner struct {
 	subs     []*nats.Subscription
 	presence presenceTable
 	choices  choices
-	ticked   time.Time // the last tick; only Run uses it
+	looks    *looks
 
 	mu    sync.Mutex
 	calls map[string]*Call
@@ -44,6 +45,10 @@ type Owner struct {
 // NewOwner subscribes to answers and to the presence of workers. [Owner.Run]
 // must run while calls are made.
 func NewOwner(nc *nats.Conn, options OwnerOptions) (*Owner, error) {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("open JetStream: %w", err)
+	}
 	options.Timing = options.Timing.withDefaults()
 	options.MaxAttempts = cmp.Or(options.MaxAttempts, 2)
 	o := &Owner{
@@ -52,6 +57,7 @@ func NewOwner(nc *nats.Conn, options OwnerOptions) (*Owner, error) {
 		calls: map[string]*Call{},
 		link:  link{up: nc.IsConnected(), since: time.Now()},
 	}
+	o.looks = newLooks(js, o.log, options.Timing)
 	o.choices.avoid = options.Timing.Publish
 	o.presence.absent, o.presence.since = options.Timing.Absent, time.Now()
 	for subject, handle := range map[string]nats.MsgHandler{
@@ -97,15 +103,13 @@ func (o *Owner) Run(ctx context.Context) error {
 func (o *Owner) tick(now time.Time) {
 	o.setLink(o.nc.IsConnected(), now) // a change of status may have been missed
 	calls := o.open()
-	if !o.ticked.IsZero() && now.Sub(o.ticked) > o.options.Timing.Lost/2 {
-		o.mu.Lock()
-		o.link.since = now
-		o.mu.Unlock()
+	if o.stoodStill(now) {
+		o.looks.restart(now)
 		for _, c := range calls {
 			c.woke(now)
 		}
 	}
-	o.ticked = now
+	o.looks.tick()
 	link := o.linkState()
 	for _, c := range calls {
 		c.tick(now, link)
@@ -218,6 +222,7 @@ func (o *Owner) close() {
 	o.mu.Lock()
 	o.stopped = true
 	o.mu.Unlock()
+	o.looks.close()
 	for _, c := range o.open() {
 		c.fail(errStopped)
 	}
@@ -232,15 +237,29 @@ func (o *Owner) setLink(up bool, now time.Time) {
 	o.mu.Lock()
 	back := up && !o.link.up
 	if up != o.link.up {
-		o.link = link{up: up, since: now}
+		o.link.up, o.link.since = up, now
 	}
 	o.mu.Unlock()
 	if !back {
 		return
 	}
+	o.looks.restart(now)
 	for _, c := range o.open() {
 		c.reconnected(now)
 	}
+}
+
+// stoodStill notes a tick, and reports whether those before have failed to come.
+func (o *Owner) stoodStill(now time.Time) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	before := o.link.ticked
+	o.link.ticked = now
+	if before.IsZero() || now.Sub(before) <= o.options.Timing.Lost/2 {
+		return false
+	}
+	o.link.since = now
+	return true
 }
 
 func (o *Owner) linkState() link {
@@ -251,14 +270,16 @@ func (o *Owner) linkState() link {
 
 // A link is the state of the connection to the bus.
 type link struct {
-	up    bool
-	since time.Time
+	up     bool
+	since  time.Time
+	ticked time.Time // when Run has last looked
 }
 
 // settled says whether the connection has stood long enough for the absence of
-// a message to mean something.
+// a message to mean something: not where the process has just stood still, and
+// what came meanwhile is still to be read.
 func (l link) settled(now time.Time, long time.Duration) bool {
-	return l.up && now.Sub(l.since) > long
+	return l.up && now.Sub(l.since) > long && now.Sub(l.ticked) < long/2
 }
 
 var (

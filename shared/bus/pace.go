@@ -19,12 +19,16 @@ type Pace interface {
 	// performed.
 	Return(n int)
 
-	// Share says that n workers, this one among them, serve the provider.
-	Share(n int)
+	// Share says that n workers, this one among them, serve the provider, and
+	// which one this is, from 0.
+	Share(rank, n int)
 
 	// PerMinute is how many jobs this worker may start in a minute; 0: not
 	// known.
 	PerMinute() float64
+
+	// Hear takes what another worker has told, see [Worker.Tell].
+	Hear(worker string, word []byte)
 }
 
 // unpaced lets a worker take jobs as fast as they come.
@@ -38,8 +42,10 @@ func (unpaced) Take(ctx context.Context, n int) int {
 }
 
 func (unpaced) Return(int)         {}
-func (unpaced) Share(int)          {}
+func (unpaced) Share(int, int)     {}
 func (unpaced) PerMinute() float64 { return 0 }
+
+func (unpaced) Hear(string, []byte) {}
 
 // allowed waits until jobs may be started, and returns how many of n may; 0
 // once ctx is done. What is taken must be returned, but by handlers.
@@ -69,8 +75,36 @@ func (w *Worker) hear(m *nats.Msg) {
 		w.heedPause(now.Add(time.Duration(p.Paused) * time.Millisecond))
 	}
 	w.share(now)
+	if len(p.Pace) > 0 && worker != w.id {
+		w.options.Pace.Hear(worker, p.Pace)
+	}
 }
 
 func (w *Worker) share(now time.Time) {
-	w.options.Pace.Share(max(1, w.peers.count(w.provider, now)))
+	w.options.Pace.Share(w.peers.rank(w.provider, w.id, now))
+}
+
+// rank returns how many workers a provider has, one at least, and which of them
+// a worker is, from 0: they all count in the same order.
+func (t *presenceTable) rank(provider, worker string, now time.Time) (rank, n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for name, s := range t.seen[token(provider)] {
+		if name == worker || now.Sub(s.at) > t.absent {
+			continue
+		}
+		n++
+		if name < worker {
+			rank++
+		}
+	}
+	return rank, n + 1
+}
+
+// Tell tells the other workers of the provider something, which must be JSON. It
+// may not arrive.
+func (w *Worker) Tell(word []byte) {
+	p := w.presence()
+	p.Leaving, p.Pace = w.leaving.Load(), word
+	w.say(p)
 }

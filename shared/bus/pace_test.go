@@ -18,7 +18,9 @@ import (
 type ticketOffice struct {
 	tickets chan struct{}
 	shares  atomic.Int32 // the last one
+	rank    atomic.Int32 // likewise
 	sold    atomic.Int32 // but for those that came back
+	heard   sync.Map     // by worker
 }
 
 func newTicketOffice(n int) *ticketOffice {
@@ -52,8 +54,11 @@ func (o *ticketOffice) issue(n int) {
 	}
 }
 
-func (o *ticketOffice) Share(n int)        { o.shares.Store(int32(n)) }
+func (o *ticketOffice) Share(rank, n int)  { o.rank.Store(int32(rank)); o.shares.Store(int32(n)) }
 func (o *ticketOffice) PerMinute() float64 { return 7 }
+
+// Hear remembers the last word of each worker.
+func (o *ticketOffice) Hear(worker string, word []byte) { o.heard.Store(worker, string(word)) }
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
@@ -112,8 +117,45 @@ func TestWorkersKnowHowManyTheyAre(t *testing.T) {
 	eventually(t, "one", func() bool { return first.shares.Load() == 1 })
 	stop := newWorker(t, bustest.Connect(t, s), bus.WorkerOptions{Pace: second}, nothing)
 	eventually(t, "two", func() bool { return first.shares.Load() == 2 && second.shares.Load() == 2 })
+	eventually(t, "one after the other", func() bool { return first.rank.Load()+second.rank.Load() == 1 })
 	stop()
 	eventually(t, "one again", func() bool { return first.shares.Load() == 1 })
+}
+
+func TestWorkersTellEachOther(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	o := newOwner(t, bustest.Connect(t, s), bus.OwnerOptions{})
+	offices := map[string]*ticketOffice{"p": newTicketOffice(1), "q": newTicketOffice(1)}
+	nothing := func(context.Context, *bus.Job, *bus.Reply) bus.End { return bus.End{} }
+	for provider, office := range offices {
+		w, err := bus.NewWorker(bustest.Connect(t, s), provider, bus.WorkerOptions{Timing: fast, Pace: office}, nothing)
+		if err != nil {
+			t.Fatal(err)
+		}
+		run(t, w.Run)
+	}
+	speaks := newTicketOffice(1)
+	speaker, err := bus.NewWorker(bustest.Connect(t, s), "p", bus.WorkerOptions{Timing: fast, Pace: speaks}, nothing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, speaker.Run)
+	eventually(t, "two workers", func() bool { return o.Load("p").Workers == 2 && speaks.shares.Load() == 2 })
+	speaker.Tell([]byte(`{"a":1}`))
+	words := func(o *ticketOffice) (all []string) {
+		for _, word := range o.heard.Range {
+			all = append(all, word.(string))
+		}
+		return all
+	}
+	eventually(t, "the word", func() bool { return len(words(offices["p"])) == 1 && words(offices["p"])[0] == `{"a":1}` })
+	if own, elsewhere := words(speaks), words(offices["q"]); len(own)+len(elsewhere) > 0 {
+		t.Errorf("the worker itself hears %q, and those of another provider %q", own, elsewhere)
+	}
+	if l := o.Load("p"); l.Workers != 2 {
+		t.Errorf("%d workers are there afterwards, want 2", l.Workers)
+	}
 }
 
 func TestAPauseHoldsForAllWorkers(t *testing.T) {

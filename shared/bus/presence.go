@@ -20,6 +20,8 @@ type presence struct {
 	Leaving   bool    `json:"leaving,omitempty"`    // takes no more jobs
 	Shards    uint64  `json:"shards,omitempty"`     // that it takes jobs from, a bit each; 0: the first
 	Away      int64   `json:"away_ms,omitempty"`    // for how long it was cut off, until now; 0: it was not
+
+	Pace json.RawMessage `json:"pace,omitempty"` // what the other workers are to know of the provider's limits
 }
 
 // A Load is what the workers of a provider say of it, all together.

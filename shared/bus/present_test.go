@@ -122,3 +122,28 @@ func TestDrainIsCutOffAfterItsGrace(t *testing.T) {
 		t.Errorf("answer %+v, want interrupted", a)
 	}
 }
+
+// A process that wakes, after it has stood still for long, has still to read that
+// workers are there: a call that comes just then waits for that.
+func TestACallThatComesAsTheProcessWakesIsTaken(t *testing.T) {
+	s := start(t)
+	o, err := bus.NewOwner(bustest.Connect(t, s), bus.OwnerOptions{Timing: fast})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-time.After(fast.Absent + fast.Presence) // while it does not run
+	c, err := o.Call(job(nil))
+	if err != nil {
+		t.Fatalf("got %v, want that the call waits", err)
+	}
+	newWorker(t, bustest.Connect(t, s), bus.WorkerOptions{}, func(_ context.Context, _ *bus.Job, _ *bus.Reply) bus.End { return bus.End{} })
+	for deadline := time.Now().Add(10 * time.Second); o.Workers("p") == 0 && time.Now().Before(deadline); {
+		<-time.After(time.Millisecond)
+	}
+	run(t, o.Run)
+	for _, err := range c.Batches(t.Context()) {
+		if err != nil {
+			t.Errorf("got %v, want an answer", err)
+		}
+	}
+}

@@ -22,6 +22,17 @@ type publication struct {
 	stored   bool          // JetStream has the last copy
 	queued   bool          // it has, or had, one of them
 	refused  uint64        // shards that do not take it, a bit each
+	seq      uint64        // which message of the shard the last copy is; 0: not known
+	due      time.Time     // from then on it is strange that no worker has it
+	wonder   time.Duration // how much later than its publication that is, for the next copy
+}
+
+func newPublication(o *Owner, j Job, now time.Time) publication {
+	timing := o.options.Timing
+	return publication{
+		shard: o.shard(j.Provider, now), anew: now, patience: 2 * timing.Outage,
+		due: now.Add(timing.Elsewhere), wonder: timing.Elsewhere,
+	}
 }
 
 // publish puts the job into the queue. JetStream's answer comes to the same
@@ -42,6 +53,7 @@ func (c *Call) publishTo(shard int, now time.Time) {
 	c.mu.Lock()
 	c.pub.number++
 	c.pub.shard, c.pub.stored, c.pub.anew = shard, false, now
+	c.pub.seq, c.pub.due = 0, now.Add(c.pub.wonder)
 	c.mu.Unlock()
 	c.publish(now)
 }
@@ -114,6 +126,7 @@ const headerSubject = "Nats-Subject"
 // stored is JetStream's word on a job.
 type stored struct {
 	Stream string `json:"stream"`
+	Seq    uint64 `json:"seq"`
 	Error  *struct {
 		Code        int    `json:"err_code"`
 		Description string `json:"description"`
@@ -124,11 +137,25 @@ type stored struct {
 func parseStored(data []byte) (ack stored, err error) {
 	if name, ok := bytes.CutPrefix(data, []byte(`{"stream":"`)); ok && !bytes.Contains(name, []byte(`"error"`)) {
 		if end := bytes.IndexAny(name, `"\\`); end >= 0 && name[end] == '"' {
-			return stored{Stream: string(name[:end])}, nil
+			if seq, ok := parseSeq(name[end+1:]); ok {
+				return stored{Stream: string(name[:end]), Seq: seq}, nil
+			}
 		}
 	}
 	err = json.Unmarshal(data, &ack)
 	return ack, err
+}
+
+// parseSeq reads the number of a message where it is what comes next.
+func parseSeq(rest []byte) (seq uint64, ok bool) {
+	digits, ok := bytes.CutPrefix(rest, []byte(`,"seq":`))
+	for i, d := range digits {
+		if d < '0' || d > '9' {
+			return seq, ok && i > 0 && (d == ',' || d == '}')
+		}
+		seq = 10*seq + uint64(d-'0')
+	}
+	return 0, false
 }
 
 func (c *Call) onStored(data []byte) {
@@ -141,6 +168,9 @@ func (c *Call) onStored(data []byte) {
 	last := ack.Stream == "" || ack.Stream == StreamOfJobs(shard)
 	if ack.Error == nil {
 		c.pub.stored, c.pub.queued = c.pub.stored || last, true
+		if last {
+			c.pub.seq = max(c.pub.seq, ack.Seq)
+		}
 	}
 	c.mu.Unlock()
 	switch {

@@ -6,6 +6,7 @@ import (
 	"math/bits"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -72,6 +73,7 @@ func (w *Worker) pulls(shard int, pulled bool) {
 // attach waits until the provider's queue in a shard is there.
 func (w *Worker) attach(ctx context.Context, shard int) bool {
 	for looks := 1; ; looks++ {
+		era := w.eras.now()
 		err := w.look(ctx, shard)
 		if err == nil {
 			w.attached.Store(true)
@@ -95,14 +97,20 @@ func (w *Worker) attach(ctx context.Context, shard int) bool {
 		if others {
 			wait *= 4
 		}
-		pause(ctx, wait)
+		select {
+		case <-time.After(wait):
+		case <-era.Done(): // by another connection it may be there
+		case <-ctx.Done():
+		}
 	}
 }
 
-// look looks at the provider's queue in a shard, and learns from it.
+// look looks at the provider's queue in a shard, and learns from it. It fails at
+// once when the connection by which it has asked is lost.
 func (w *Worker) look(ctx context.Context, shard int) error {
 	ctx, cancel := context.WithTimeout(ctx, w.options.Timing.Publish)
 	defer cancel()
+	defer context.AfterFunc(w.eras.now(), cancel)()
 	c, err := w.js.Consumer(ctx, StreamOfJobs(shard), Consumer(w.provider))
 	if err == nil {
 		w.shards.learn(c.CachedInfo().Config.Metadata)

@@ -26,6 +26,7 @@ func (c *Call) tick(now time.Time, l link) {
 	case unstored && now.Sub(pub.anew) > timing.Outage && l.settled(now, timing.Publish):
 		c.fail(errBusDown)
 	case waiting && c.stuck(pub, now) && c.publishElsewhere(pub.shard, now):
+	case waiting && pub.stored && c.overdue(pub, now):
 	case waiting && now.Sub(pub.sent) > pub.patience:
 		c.publishAnew(now) // the job may have been lost; if not, the lease keeps it from running twice
 	case unstored && now.Sub(pub.sent) > timing.Publish:
@@ -43,6 +44,44 @@ func (c *Call) stuck(pub publication, now time.Time) bool {
 		c.owner.choices.failed(pub.shard, false, now)
 	}
 	return slow
+}
+
+// overdue publishes a job anew that a worker was given and has not got. Where it
+// is one of the few that may run at once, another shard has to take it, as the
+// queue keeps its place. It reports false where there is nothing to be done.
+func (c *Call) overdue(pub publication, now time.Time) bool {
+	if now.Before(pub.due) {
+		return false
+	}
+	if until := c.owner.presence.load(c.job.Provider, now).PausedUntil; !until.IsZero() {
+		c.wonderAt(until.Add(pub.wonder)) // workers give it back till then
+		return false
+	}
+	s := c.owner.looks.see(queue{c.job.Provider, pub.shard}, pub, now)
+	if s == sightNone {
+		return false
+	}
+	c.mu.Lock()
+	c.pub.wonder = min(2*c.pub.wonder, maxPatience)
+	c.pub.due = now.Add(c.pub.wonder)
+	c.mu.Unlock()
+	c.owner.log.Debug("job published anew: no worker has got it", slog.String("request", c.job.Request),
+		slog.String("provider", c.job.Provider), slog.Int("shard", pub.shard), slog.Bool("silent", s == sightSilent))
+	if s == sightHanded {
+		c.publishTo(c.owner.shard(c.job.Provider, now), now)
+		return true
+	}
+	if s == sightSilent {
+		c.owner.choices.failed(pub.shard, false, now)
+	}
+	return c.publishElsewhere(pub.shard, now)
+}
+
+// wonderAt says when to find it strange that no worker has the job.
+func (c *Call) wonderAt(due time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pub.due = due
 }
 
 func (c *Call) judge(v verdict, now time.Time) {
@@ -99,14 +138,18 @@ func (c *Call) reconnected(now time.Time) {
 	}
 }
 
-// workerBack publishes the job again if a worker that was cut off may have had
-// it: since the time that is given it cannot.
+// workerBack looks after the job if a worker that was cut off, at about the time
+// that is given, may have been given it. Where the queue cannot be asked it is
+// published again.
 func (c *Call) workerBack(since, now time.Time) {
 	c.mu.Lock()
-	concerned := c.waits() && c.pub.anew.Before(since)
-	shard := c.pub.shard
+	waiting, shard := c.waits() && c.pub.stored, c.pub.shard
+	before := c.pub.anew.Before(since.Add(2 * lostSlack))
+	if waiting {
+		c.pub.due = now
+	}
 	c.mu.Unlock()
-	if concerned {
+	if waiting && !c.owner.looks.look(queue{c.job.Provider, shard}, now) && before {
 		c.publishTo(shard, now)
 	}
 }

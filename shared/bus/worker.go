@@ -57,6 +57,7 @@ type Worker struct {
 	leaving  atomic.Bool             // it takes no more
 	attempts attempts
 	reports  reports        // of what attempts used
+	cap      atomic.Int64   // of the provider's calls at once, over all workers; 0: none
 	peers    presenceTable  // the workers of the provider
 	paused   atomic.Int64   // until when, in nanoseconds since 1970
 	pausing  sync.WaitGroup // the queue is being paused
@@ -77,13 +78,15 @@ func NewWorker(nc *nats.Conn, provider string, options WorkerOptions, h Handler)
 	}
 	log := cmp.Or(options.Logger, slog.New(slog.DiscardHandler))
 	id := NewID()
-	return &Worker{
+	w := &Worker{
 		id: id, provider: provider, nc: nc, js: js, options: options, handle: h,
 		log:   log.With(slog.String("provider", provider)),
 		inbox: nc.NewInbox(),
 		slots: newSlots(options.Concurrency), shards: shards{more: make(chan struct{}, 1)},
 		peers: presenceTable{absent: options.Timing.Absent},
-	}, nil
+	}
+	w.cap.Store(int64(options.Cap))
+	return w, nil
 }
 
 // Run takes and performs jobs until ctx is done. It then takes no more, lets
@@ -193,7 +196,7 @@ func (w *Worker) watch(ctx, taking context.Context) {
 // presence is what there is to say of the worker.
 func (w *Worker) presence() presence {
 	p := presence{
-		Capacity: w.options.Concurrency, InFlight: w.slots.running(), Cap: w.options.Cap,
+		Capacity: w.slots.size(), InFlight: w.slots.running(), Cap: int(w.cap.Load()),
 		PerMinute: w.options.Pace.PerMinute(),
 		Paused:    max(0, time.Until(w.pausedUntil()).Milliseconds()),
 	}
