@@ -125,7 +125,7 @@ func applyQueues(ctx context.Context, js jetstream.JetStream, t Topology, note f
 func applyConsumers(ctx context.Context, js jetstream.JetStream, t Topology, shard int, note func(string, bool)) error {
 	stream := bus.StreamOfJobs(shard)
 	for _, p := range t.Providers {
-		wrote, err := applyConsumer(ctx, js, stream, p.consumer(shard, t.shards()))
+		wrote, err := applyConsumer(ctx, js, stream, p.consumer(shard, t.shards()), t.cautious)
 		if err != nil {
 			return fmt.Errorf("set up consumer of %s in %s: %w", p.Name, stream, err)
 		}
@@ -192,9 +192,12 @@ func applyBucket(ctx context.Context, js jetstream.JetStream, want jetstream.Key
 	return err == nil, err
 }
 
-func applyConsumer(ctx context.Context, js jetstream.JetStream, stream string, want jetstream.ConsumerConfig) (wrote bool, err error) {
+func applyConsumer(ctx context.Context, js jetstream.JetStream, stream string, want jetstream.ConsumerConfig, cautious bool) (wrote bool, err error) {
 	c, err := js.Consumer(ctx, stream, want.Durable)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		if cautious {
+			want.MaxAckPending = 1
+		}
 		_, err = js.CreateConsumer(ctx, stream, want)
 		return err == nil, err
 	}
@@ -206,6 +209,9 @@ func applyConsumer(ctx context.Context, js jetstream.JetStream, stream string, w
 	next := have
 	next.FilterSubject, next.AckWait = want.FilterSubject, want.AckWait
 	next.MaxDeliver, next.MaxAckPending = want.MaxDeliver, want.MaxAckPending
+	if cautious && have.MaxAckPending > 0 {
+		next.MaxAckPending = min(have.MaxAckPending, want.MaxAckPending)
+	}
 	if shards := want.Metadata[bus.MetadataShards]; shards != have.Metadata[bus.MetadataShards] {
 		next.Metadata = maps.Clone(have.Metadata)
 		setOrDelete(&next.Metadata, bus.MetadataShards, shards)

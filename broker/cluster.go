@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -16,9 +17,14 @@ import (
 const (
 	clusterName = "allama" // and the user's among the servers, whose password is the token
 
-	// How soon a server notices that another one is silent.
-	routePing    = 2 * time.Second
-	routePingMax = 2
+	// A server that is silent for two seconds is one that the others do without.
+	// What they send it meanwhile is lost.
+	routePing    = 500 * time.Millisecond
+	routePingMax = 3
+
+	// routeReports is of how many failures to reach another server NATS tells of
+	// one; there is a failure every second for each of several connections.
+	routeReports = 60
 
 	// A server of a cluster that is to stop hands over what it leads, and lets
 	// its clients go one after another, so that they find another one.
@@ -86,7 +92,7 @@ func (c Cluster) options(o *server.Options, token logging.Secret) error {
 	}
 	o.ServerName = c.Name
 	o.Tags.Add(shardTag(n))
-	o.Cluster = server.ClusterOpts{Name: clusterName, Host: host, Port: port, PingInterval: routePing, MaxPingsOut: routePingMax}
+	o.Cluster = server.ClusterOpts{Name: clusterName, Host: host, Port: port}
 	if token != "" {
 		o.Cluster.Username, o.Cluster.Password = clusterName, token.Reveal()
 	}
@@ -103,10 +109,17 @@ func (c Cluster) options(o *server.Options, token logging.Secret) error {
 	return nil
 }
 
-// leaveSlowly has a server of a cluster take its leave before it stops, unless
-// its configuration says how.
-func leaveSlowly(o *server.Options) {
-	if o.Cluster.Port != 0 && o.LameDuckDuration == 0 {
+// behave sets how a server of a cluster gets on with the others, unless its
+// configuration says how. Before it stops it takes its leave.
+func behave(o *server.Options) {
+	if o.Cluster.Port == 0 {
+		return
+	}
+	if o.LameDuckDuration == 0 {
 		o.LameDuckDuration, o.LameDuckGracePeriod = lameDuck, lameDuckGrace
 	}
+	o.Cluster.PingInterval = cmp.Or(o.Cluster.PingInterval, routePing)
+	o.Cluster.MaxPingsOut = cmp.Or(o.Cluster.MaxPingsOut, routePingMax)
+	o.ConnectErrorReports = cmp.Or(o.ConnectErrorReports, routeReports)
+	o.ReconnectErrorReports = cmp.Or(o.ReconnectErrorReports, routeReports)
 }

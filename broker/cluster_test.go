@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -137,6 +138,35 @@ func TestAClusterRefusesABadConfig(t *testing.T) {
 	}
 	if o, err := good.options(); err != nil || !o.Tags.Contains("shard:0") || len(o.Routes) != 3 || o.Routes[1].User.String() != "allama:t" {
 		t.Errorf("a good one = %+v, %v", o, err)
+	}
+}
+
+// Whoever says nothing else gets the intervals that a cluster of ours needs.
+func TestAServerOfAClusterNoticesASilentOne(t *testing.T) {
+	write := func(text string) Config {
+		file := t.TempDir() + "/nats.conf"
+		if err := os.WriteFile(file, []byte("jetstream {store_dir: x}\n"+text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return Config{File: file}
+	}
+	for _, tt := range []struct {
+		name string
+		cfg  Config
+		want time.Duration // from the last sign of another server until it is given up
+	}{
+		{"by our settings", clusterOf(t, 3)[0], 2 * time.Second},
+		{"by a file", write("cluster {name: x, listen: 127.0.0.1:6222}"), 2 * time.Second},
+		{"by a file that says it", write("cluster {name: x, listen: 127.0.0.1:6222, ping_interval: 7s, ping_max: 1}"), 14 * time.Second},
+		{"alone", write("listen: 127.0.0.1:4222"), 0},
+	} {
+		o, err := tt.cfg.options()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := o.Cluster.PingInterval * time.Duration(o.Cluster.MaxPingsOut+1); got != tt.want {
+			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
 	}
 }
 

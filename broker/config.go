@@ -76,7 +76,7 @@ func (c Config) options() (*server.Options, error) {
 		if err := c.Cluster.options(o, c.Token); err != nil {
 			return nil, fmt.Errorf("NATS cluster: %w", err)
 		}
-		leaveSlowly(o)
+		behave(o)
 	}
 	return o, nil
 }
@@ -94,7 +94,7 @@ func (c Config) fromFile() (*server.Options, error) {
 		return nil, fmt.Errorf("NATS configuration file %s: it has no JetStream", c.File)
 	}
 	o.NoSigs = true
-	leaveSlowly(o)
+	behave(o)
 	return o, nil
 }
 

@@ -28,7 +28,7 @@ type Credentials struct {
 
 // Write makes the keys that are missing and then writes the server's
 // configuration anew. With rotate it replaces all keys: who has an old one is
-// let in no more once the server was restarted. It returns the users that have
+// let in no more once the server has read it. It returns the users that have
 // got a new key; no key is ever replaced otherwise, not even one that is broken.
 func (c Credentials) Write(rotate bool) (made []string, err error) {
 	var accounts []account

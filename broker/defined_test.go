@@ -34,7 +34,7 @@ func TestKeeperFollowsWhatIsDefined(t *testing.T) {
 	go func() { done <- v.Run(ctx) }()
 	t.Cleanup(func() { cancel(); <-done; <-done })
 	<-k.Ready()
-	fixed := limitOf(t, js, twoProviders.Providers[0].Name)
+	const fixed = maxConcurrency // what is not configured
 
 	r := roster.Roster{}.With(roster.Definition{Name: "late", MaxConcurrency: 3}).
 		With(roster.Definition{Name: twoProviders.Providers[0].Name, MaxConcurrency: fixed + 1})

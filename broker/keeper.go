@@ -21,6 +21,9 @@ const (
 	shardTimeout  = 1500 * time.Millisecond // for the queue of one server, which may be down
 	minBackoff    = 250 * time.Millisecond
 	maxBackoff    = 5 * time.Second
+
+	// patience is how long a keeper waits to be told of limits that were changed.
+	patience = 5 * time.Second
 )
 
 // A Keeper applies a [Topology] and keeps it so: what somebody deletes, or a
@@ -33,15 +36,19 @@ type Keeper struct {
 	defined  *roster.View // nil: no provider is defined at run time
 	log      *slog.Logger
 	interval time.Duration
+	patience time.Duration
 
 	ready     chan struct{}
 	readyOnce sync.Once
 
 	// Only Run uses these.
-	failing string          // the error that was logged last
-	served  map[string]bool // the providers with a consumer that were defined at run time
-	seen    uint64          // the revision of the roster that was applied last
-	partial bool            // a part of the queue was not there at the last check
+	failing  string          // the error that was logged last
+	served   map[string]bool // the providers with a consumer that were defined at run time
+	seen     uint64          // the revision of the roster that was applied last
+	partial  bool            // a part of the queue was not there at the last check
+	told     bool            // it is known which limits were changed, or nobody will say
+	cautious bool            // it was not at the last check
+	asked    time.Time       // when the server was first asked for that
 }
 
 // NewKeeper returns a keeper of t. A nil logger discards.
@@ -54,6 +61,8 @@ func NewKeeper(js jetstream.JetStream, t Topology, log *slog.Logger) *Keeper {
 		topology: t,
 		log:      log.With(slog.String(logging.KeyComponent, "broker")),
 		interval: checkInterval,
+		patience: patience,
+		told:     true,
 		ready:    make(chan struct{}),
 		served:   map[string]bool{},
 	}
@@ -61,7 +70,7 @@ func NewKeeper(js jetstream.JetStream, t Topology, log *slog.Logger) *Keeper {
 
 // Follow makes the keeper look after providers that are defined at run time,
 // too. It has to be called before Run; the view is run by whoever made it.
-func (k *Keeper) Follow(v *roster.View) { k.defined = v }
+func (k *Keeper) Follow(v *roster.View) { k.defined, k.told = v, false }
 
 // Ready returns a channel that is closed once the topology was applied.
 func (k *Keeper) Ready() <-chan struct{} { return k.ready }
@@ -74,7 +83,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 	backoff := minBackoff
 	for {
 		wait, changed := k.interval, k.changed()
-		if !k.check(ctx) || k.partial {
+		if !k.check(ctx) || k.partial || k.cautious {
 			wait, backoff = backoff, min(2*backoff, maxBackoff)
 		} else {
 			backoff = minBackoff
@@ -105,14 +114,18 @@ func (k *Keeper) changed() <-chan struct{} {
 	return k.defined.Changed()
 }
 
-// wanted is the topology with what is defined at run time.
-func (k *Keeper) wanted() (t Topology, revision uint64) {
+// wanted is the topology with what is defined, and allowed, at run time.
+func (k *Keeper) wanted(ctx context.Context) (t Topology, revision uint64) {
 	t = k.topology
 	if k.defined == nil {
 		return t, 0
 	}
-	r := k.defined.Roster()
+	r := k.known(ctx)
+	t.cautious = !k.told
 	t.Providers = slices.Clone(t.Providers)
+	for i, p := range t.Providers {
+		t.Providers[i].MaxConcurrency = r.Cap(p.Name, p.MaxConcurrency)
+	}
 	for _, d := range r.Definitions {
 		if !slices.ContainsFunc(k.topology.Providers, func(p Provider) bool { return p.Name == d.Name }) {
 			t.Providers = append(t.Providers, Provider{Name: d.Name, MaxConcurrency: d.MaxConcurrency})
@@ -121,17 +134,37 @@ func (k *Keeper) wanted() (t Topology, revision uint64) {
 	return t, r.Revision
 }
 
+// known is the roster, as far as it is known: before anything was heard of it,
+// what the server has stored. A server that has lost that is told again soon,
+// also that there is nothing to tell; where nobody does, what is configured
+// counts in the end.
+func (k *Keeper) known(ctx context.Context) roster.Roster {
+	r := k.defined.Roster()
+	if r.Revision == 0 {
+		stored, err := roster.Read(ctx, k.js)
+		if err != nil {
+			return r
+		}
+		r = stored
+	}
+	if k.asked.IsZero() {
+		k.asked = time.Now()
+	}
+	k.told = k.told || r.Revision > 0 || time.Since(k.asked) > k.patience
+	return r
+}
+
 // check applies the topology and reports whether calls can travel.
 func (k *Keeper) check(ctx context.Context) bool {
 	bounded, cancel := context.WithTimeout(ctx, applyTimeout+time.Duration(k.topology.shards()-1)*shardTimeout)
 	defer cancel()
-	wanted, revision := k.wanted()
+	wanted, revision := k.wanted(bounded)
 	changed, err := apply(bounded, k.js, wanted)
 	if len(changed) > 0 {
 		k.log.Log(ctx, k.level(revision), "set up what was missing or different", slog.Any("changed", changed))
 	}
 	less, ok := errors.AsType[*lesser](err)
-	k.partial = ok && less.says == saysShards
+	k.partial, k.cautious = ok && less.says == saysShards, wanted.cautious
 	if ok = ok || err == nil; ok {
 		k.seen = revision
 		k.readyOnce.Do(func() { close(k.ready) })
@@ -157,7 +190,7 @@ func (k *Keeper) check(ctx context.Context) bool {
 func (k *Keeper) level(revision uint64) slog.Level {
 	select {
 	case <-k.ready:
-		if revision == k.seen && !k.partial {
+		if revision == k.seen && !k.partial && !k.cautious {
 			return slog.LevelWarn
 		}
 	default:

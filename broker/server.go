@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -39,11 +38,10 @@ const (
 // A Server is an embedded NATS server with JetStream. It is a
 // [github.com/offbeat-studio/allama/shared/service.Service].
 type Server struct {
-	nats    *server.Server
-	cfg     Config
-	fatal   <-chan string
-	scratch string    // a folder to remove at the end; empty when there is a store
-	store   io.Closer // of the lock on the store; nil when there is none
+	nats  *server.Server
+	cfg   Config
+	fatal <-chan string
+	store io.Closer // of the lock on the store, or of the folder in its place
 
 	clustered bool
 }
@@ -61,27 +59,35 @@ func Start(cfg Config, log *slog.Logger) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{cfg: cfg, clustered: opts.Cluster.Port != 0}
-	if opts.StoreDir == "" {
-		// JetStream wants a folder even if every stream is kept in memory.
-		s.scratch, err = os.MkdirTemp("", "allama-nats-")
-		opts.StoreDir = s.scratch
-	} else {
-		s.store, err = lock(opts.StoreDir)
-	}
-	if err != nil {
+	if err := s.takeStore(opts, log); err != nil {
 		return nil, fmt.Errorf("start NATS: %w", err)
 	}
 	if s.nats, err = server.NewServer(opts); err != nil {
-		return nil, errors.Join(fmt.Errorf("start NATS: %w", err), s.clean())
+		return nil, errors.Join(fmt.Errorf("start NATS: %w", err), s.store.Close())
 	}
 	logger := newLogger(log)
 	s.fatal = logger.fatal
 	s.nats.SetLoggerV2(logger, logger.debugs(), false, false)
 	if err := s.start(); err != nil {
 		s.shutdown()
-		return nil, errors.Join(fmt.Errorf("start NATS: %w", err), s.clean())
+		return nil, errors.Join(fmt.Errorf("start NATS: %w", err), s.store.Close())
 	}
 	return s, nil
+}
+
+// takeStore makes sure that the server has a folder of its own.
+func (s *Server) takeStore(opts *server.Options, log *slog.Logger) error {
+	if opts.StoreDir != "" {
+		var err error
+		s.store, err = lock(opts.StoreDir)
+		return err
+	}
+	folder, err := newScratch(log)
+	if err != nil {
+		return err
+	}
+	opts.StoreDir, s.store = folder.dir, folder
+	return nil
 }
 
 // start returns when the server answers, or has said why it will not.
@@ -115,7 +121,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	s.shutdown()
 	<-gone
-	return errors.Join(err, s.clean())
+	return errors.Join(err, s.store.Close())
 }
 
 // shutdown is a lame duck's only in a cluster: without a listener that returns
@@ -129,11 +135,22 @@ func (s *Server) shutdown() {
 	s.nats.WaitForShutdown()
 }
 
-func (s *Server) clean() error {
-	if s.store != nil {
-		return s.store.Close()
+// Reload puts in force what has changed in the configuration file since it was
+// read, such as the users. It fails, and changes nothing, where the file cannot
+// be used, asks for what takes a restart, or is none: the server then runs by
+// other fields of its [Config].
+func (s *Server) Reload() error {
+	if s.cfg.File == "" {
+		return errors.New("NATS has no configuration file")
 	}
-	return os.RemoveAll(s.scratch)
+	opts, err := s.cfg.options()
+	if err != nil {
+		return err
+	}
+	if err := s.nats.ReloadOptions(opts); err != nil {
+		return fmt.Errorf("NATS configuration file: %w", err)
+	}
+	return nil
 }
 
 // InProcess is the option for [nats.Connect] that connects to the server

@@ -104,17 +104,6 @@ func TestStartSaysThatTheStoreCannotBeUsed(t *testing.T) {
 	}
 }
 
-func TestServerInMemoryLeavesNothingBehind(t *testing.T) {
-	s, stop := start(t, Config{})
-	if _, err := os.Stat(s.scratch); err != nil {
-		t.Fatal(err)
-	}
-	stop()
-	if _, err := os.Stat(s.scratch); !os.IsNotExist(err) {
-		t.Errorf("stat of the scratch folder: %v, want it to be gone", err)
-	}
-}
-
 func TestServerKeepsItsStoreOverARestart(t *testing.T) {
 	cfg := Config{StoreDir: t.TempDir()}
 	topology := Topology{Providers: []Provider{{Name: "openai"}}}

@@ -31,6 +31,10 @@ type Topology struct {
 	// Replicas is how many servers keep everything but the jobs. Zero leaves it
 	// as it is, which at first is 1.
 	Replicas int
+
+	// cautious says that what providers have for MaxConcurrency may be too much:
+	// a consumer that is there is let have no more than it has, a new one one.
+	cautious bool
 }
 
 func (t Topology) shards() int { return max(1, t.Shards) }

@@ -41,14 +41,15 @@ func grants() map[string]grant {
 			publish: join([]string{
 				"allama.jobs.*.*", "allama.ctl.*.*", bus.SubjectSync, bus.SubjectProviders,
 				bus.SubjectQueue, bus.SubjectCalls, // of other ingresses
+				"$JS.API.CONSUMER.INFO.*.*", // how far the queues are
 			}, read(bus.BucketCatalog), read(bus.BucketIdempotency), write(bus.BucketIdempotency)),
 			subscribe: []string{"allama.resp.*.*.*", "allama.presence.*.*", bus.SubjectQueue, bus.SubjectCalls},
 			answers:   "1m", // grants leases, hands bodies over
 		},
 		userSync: {
-			publish: join([]string{bus.SubjectSync + ".*"},
+			publish: join([]string{bus.SubjectSync + ".*", "allama.list.*.*"},
 				read(bus.BucketCatalog), write(bus.BucketCatalog), read(bus.BucketConfig), write(bus.BucketConfig)),
-			subscribe: []string{bus.SubjectSync, bus.SubjectSync + ".*", "allama.admin.>"},
+			subscribe: []string{bus.SubjectSync, bus.SubjectSync + ".*", "allama.admin.>", "allama.listed.*.*", "allama.presence.*.*"},
 			answers:   "5m", // it may have to list the models of all providers before
 		},
 		userWorker: {
@@ -56,9 +57,10 @@ func grants() map[string]grant {
 				"$JS.API.CONSUMER.INFO.*.<provider>", "$JS.API.CONSUMER.MSG.NEXT.*.<provider>", "$JS.API.CONSUMER.PAUSE.*.<provider>",
 				"$JS.ACK.*.<provider>.>",
 				"allama.resp.*.<provider>.*", "allama.presence.<provider>.*", "allama.usage.<provider>", "allama.dlq.<provider>",
+				"allama.listed.<provider>.*",
 				"allama.thoughts.<provider>.*", "$JS.API.DIRECT.GET.THOUGHTS.allama.thoughts.<provider>.*",
 			}, read(bus.BucketConfig)),
-			subscribe: []string{"allama.ctl.<provider>.*", "allama.presence.<provider>.*"}, // how many share the limits
+			subscribe: []string{"allama.ctl.<provider>.*", "allama.list.<provider>.*", "allama.presence.<provider>.*"}, // how many share the limits
 		},
 	}
 }

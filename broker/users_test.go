@@ -15,6 +15,7 @@ import (
 
 	"github.com/offbeat-studio/allama/shared/bus"
 	"github.com/offbeat-studio/allama/shared/catalog"
+	"github.com/offbeat-studio/allama/shared/lists"
 	"github.com/offbeat-studio/allama/shared/roster"
 )
 
@@ -198,6 +199,48 @@ func TestUsersKeepAndReadTheCatalog(t *testing.T) {
 	blameless(t, sync, ingress, worker)
 }
 
+func TestUsersCarryLists(t *testing.T) {
+	g := startGuarded(t)
+	sync, one, all := g.as(t, userSync), g.as(t, "worker-a"), g.as(t, userWorker)
+	large := lists.Answer{Models: make([]catalog.Model, 10_000)}
+	for i := range large.Models {
+		large.Models[i].ID = strings.Repeat("m", 200)
+	}
+	came := make(chan string, 1)
+	sub, err := bus.WatchWorkers(sync.Conn(), func(provider string) { came <- provider })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Unsubscribe()
+	if err := sync.Conn().Flush(); err != nil {
+		t.Fatal(err)
+	}
+	for provider, js := range map[string]jetstream.JetStream{"a": one, "b": all} {
+		sub, err := lists.Serve(js.Conn(), provider, provider == "b", func(_ lists.Question, reply func(lists.Answer) error) {
+			if err := reply(large); err != nil {
+				t.Error(err)
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer sub.Unsubscribe()
+		if err := js.Conn().Publish("allama.presence."+provider+".w", []byte("{}")); err != nil {
+			t.Fatal(err)
+		}
+		if got := <-came; got != provider {
+			t.Errorf("a worker of %s is seen, want one of %s", got, provider)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		got, err := lists.Ask(ctx, sync.Conn(), provider, &roster.Definition{Name: provider})
+		cancel()
+		if err != nil || len(got.Models) != len(large.Models) {
+			t.Errorf("%s lists %d models, %v, want %d", provider, len(got.Models), err, len(large.Models))
+		}
+	}
+	blameless(t, sync, one, all)
+}
+
 func TestUsersMayNot(t *testing.T) {
 	g := startGuarded(t)
 	tests := []struct {
@@ -210,16 +253,29 @@ func TestUsersMayNot(t *testing.T) {
 		{"worker-a", "publish", "$JS.API.CONSUMER.PAUSE.JOBS.a", false},
 		{"worker-a", "listen", "allama.ctl.a.request", false},
 		{"worker-a", "listen", "allama.presence.a.*", false},
+		{"worker-a", "listen", bus.SubjectList("a", false), false},
+		{"worker-a", "listen", bus.SubjectList("a", true), false},
+		{"worker-a", "publish", "allama.listed.a.question", false},
+		{userSync, "publish", bus.SubjectList("a", true), false},
+		{userSync, "listen", "allama.listed.b.question", false},
+		{userSync, "listen", "allama.presence.*.*", false},
 		{"worker", "publish", "allama.resp.owner.b.request", false},
 		{userIngress, "publish", "allama.jobs.0.a", false},
 		{userIngress, "listen", "allama.resp.owner.*.*", false},
 		{userIngress, "listen", bus.SubjectQueue, false},
 		{userIngress, "publish", bus.SubjectCalls, false},
+		{userIngress, "publish", "$JS.API.CONSUMER.INFO.JOBS_1.a", false},
 		{userSync, "publish", "$KV.config.roster", false},
 		{userBroker, "publish", "$JS.API.STREAM.DELETE.NONE", false},
 
 		{"worker-a", "publish", "allama.resp.owner.b.request", true},
 		{"worker-a", "publish", "allama.usage.b", true},
+		{"worker-a", "listen", bus.SubjectList("b", false), true},
+		{"worker-a", "listen", "allama.list.>", true},
+		{"worker-a", "publish", "allama.listed.b.question", true},
+		{"worker-a", "listen", "allama.listed.a.*", true},
+		{"worker-a", "publish", bus.SubjectList("a", false), true},
+		{userWorker, "publish", bus.SubjectList("a", false), true},
 		{"worker-a", "publish", "allama.dlq.b", true},
 		{"worker-a", "publish", "allama.presence.b.w", true},
 		{"worker-a", "publish", "allama.thoughts.b.key", true},
@@ -269,10 +325,15 @@ func TestUsersMayNot(t *testing.T) {
 		{userIngress, "publish", "allama.resp.owner.a.request", true},
 		{userIngress, "publish", "allama.presence.a.w", true},
 		{userIngress, "publish", "allama.usage.a", true},
+		{userIngress, "publish", bus.SubjectList("a", false), true},
+		{userIngress, "listen", "allama.listed.a.*", true},
 
 		{userSync, "publish", "allama.jobs.0.a", true},
 		{userSync, "publish", "allama.ctl.a.request", true},
 		{userSync, "listen", "allama.>", true},
+		{userSync, "listen", bus.SubjectList("a", false), true},
+		{userSync, "publish", "allama.listed.a.question", true},
+		{userSync, "publish", "allama.presence.a.w", true},
 		{userSync, "listen", "allama.resp.>", true},
 		{userSync, "publish", "$JS.API.STREAM.PURGE.KV_catalog", true},
 	}
