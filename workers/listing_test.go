@@ -22,8 +22,8 @@ import (
 // A list is what an upstream answers when it is asked for its models.
 type list func(w http.ResponseWriter, r *http.Request)
 
-// lists are the lists of n models, by the kind of provider.
-var lists = map[string]func(n int) string{
+// listings are the lists of n models, by the kind of provider.
+var listings = map[string]func(n int) string{
 	"openai": func(n int) string {
 		return `{"object":"list","data":[` + items(n, `{"id":"model-%d","object":"model","created":1700000000,"owned_by":"somebody"}`) + `]}`
 	},
@@ -55,7 +55,7 @@ func jsonBody(text string) list { return body("application/json", text) }
 // Whatever an upstream answers, the catalog keeps what was good, and takes what
 // is good again.
 func TestListsThatAreNone(t *testing.T) {
-	for kind, listOf := range lists {
+	for kind, listOf := range listings {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			half := listOf(1000)[:20_000]
@@ -115,21 +115,21 @@ func newUpstream(t *testing.T, kind string) *upstream {
 	u := &upstream{t: t}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { u.list.Load().(list)(w, r) }))
 	t.Cleanup(server.Close)
-	u.answers(jsonBody(lists[kind](3)))
-	js, err := jetstream.New(bustest.Connect(t, bustest.Serve(t)))
+	u.answers(jsonBody(listings[kind](3)))
+	js, err := jetstream.New(bustest.Connect(t, bustest.Start(t, time.Second, "p")))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: bus.BucketCatalog, Storage: jetstream.MemoryStorage}); err != nil {
 		t.Fatal(err)
 	}
-	entry, models, err := workers.Source(workers.ProviderConfig{Name: "p", Kind: kind, Host: server.URL})
+	w, err := workers.New(js.Conn(), workers.Config{Providers: []workers.ProviderConfig{{Name: "p", Kind: kind, Host: server.URL}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := catalogsync.New(js, []catalogsync.Source{{Provider: entry, List: models}}, catalogsync.Options{Timeout: 2 * time.Second, Interval: time.Hour, Gap: 1})
+	s := catalogsync.New(js, nil, catalogsync.Options{Timeout: 2 * time.Second, Interval: time.Hour, Gap: 1})
 	u.view = catalog.NewView(js, nil)
-	for _, run := range []func(context.Context) error{s.Run, u.view.Run} {
+	for _, run := range []func(context.Context) error{s.Run, u.view.Run, w.Run} {
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan error, 1)
 		go func() { done <- run(ctx) }()
@@ -141,6 +141,11 @@ func newUpstream(t *testing.T, kind string) *upstream {
 		})
 	}
 	<-s.Ready()
+	for deadline := time.Now().Add(10 * time.Second); len(u.view.Index().Models()) < 3; <-time.After(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the models of a worker that has appeared are not listed within 10s")
+		}
+	}
 	return u
 }
 
@@ -171,4 +176,13 @@ func (u *upstream) wantModels(when string, want, wantStale int) {
 	if len(listed) != want || stale != wantStale {
 		u.t.Errorf("%s: %d models, %d of them stale, want %d and %d: %+v", when, len(listed), stale, want, wantStale, done.Providers)
 	}
+}
+
+// A time that no calendar has, such as one in milliseconds, does not cost the
+// models.
+func TestAListWithAnOddTime(t *testing.T) {
+	t.Parallel()
+	u := newUpstream(t, "openai")
+	u.answers(jsonBody(`{"object":"list","data":[{"id":"model-0","created":1700000000000000},{"id":"model-1"},{"id":"model-2"}]}`))
+	u.wantModels("created in microseconds", 3, 0)
 }

@@ -1,6 +1,7 @@
 package workers
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"sync"
@@ -20,9 +21,9 @@ type limited interface {
 	// Attend has it say what becomes of the limits.
 	Attend(h upstream.Hooks)
 
-	// Room is how many calls one of share workers may send; where it is none,
-	// after which time that may change.
-	Room(share int) (calls int, wait time.Duration)
+	// Room is how many calls a worker with such a part in the limits may send;
+	// where it is none, after which time that may change.
+	Room(p pace.Part) (calls int, wait time.Duration)
 }
 
 // A pacer is the [bus.Pace] of a provider: it goes by what the operator allows,
@@ -33,13 +34,15 @@ type pacer struct {
 
 	mu      sync.Mutex
 	gate    *pace.Gate
-	share   int
+	part    pace.Part
+	entered int           // jobs that may be sent, and are not yet
+	herald  *herald       // nil: there is nothing to tell
 	changed chan struct{} // closed when there may be more room
 }
 
 func newPacer(p Provider, r pace.Rates) *pacer {
 	l, _ := p.(limited)
-	return &pacer{limited: l, counted: r.Tokens > 0, gate: pace.NewGate(r), share: 1, changed: make(chan struct{})}
+	return &pacer{limited: l, counted: r.Tokens > 0, gate: pace.NewGate(r), changed: make(chan struct{})}
 }
 
 // Take is that of [bus.Pace].
@@ -49,25 +52,23 @@ func (p *pacer) Take(ctx context.Context, n int) int {
 		if granted > 0 {
 			return granted
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-changed:
-		case <-ctx.Done():
-		}
-		timer.Stop()
+		pauseUntil(ctx, wait, changed)
 	}
 	return 0
 }
+
+// lookAgain is the shortest time after which it is looked again for room that
+// others may give back.
+const lookAgain = 5 * time.Millisecond
 
 // try is Take without the waiting.
 func (p *pacer) try(n int) (granted int, wait time.Duration, changed <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.limited != nil {
-		room, after := p.limited.Room(p.share)
+		room, after := p.limited.Room(p.part)
 		if n = min(n, room-p.gate.Taken()); n < 1 {
-			return 0, after, p.changed
+			return 0, max(after, lookAgain), p.changed // what was taken may be returned at any time
 		}
 	}
 	granted, wait = p.gate.Take(n, time.Now())
@@ -82,13 +83,14 @@ func (p *pacer) Return(n int) {
 }
 
 // Share is that of [bus.Pace].
-func (p *pacer) Share(n int) {
+func (p *pacer) Share(rank, n int) {
+	part := pace.Part{Rank: rank, Of: n}
 	p.mu.Lock()
-	same := n == p.share
+	same := part == p.part
 	p.mu.Unlock()
 	if !same {
 		p.with(func(g *pace.Gate) {
-			p.share = n
+			p.part = part
 			g.Share(n, time.Now())
 		})
 	}
@@ -117,6 +119,8 @@ type passage struct {
 	pacer     *pacer
 	estimated int
 
+	entered bool // counts among those of the pacer
+
 	mu   sync.Mutex
 	sent bool
 }
@@ -144,7 +148,9 @@ func (s *passage) send() {
 	s.sent = true
 	s.mu.Unlock()
 	if !again {
+		s.passed()
 		s.pacer.with(func(g *pace.Gate) { g.Begin(s.estimated, time.Now()) })
+		s.pacer.herald.speak()
 	}
 }
 
@@ -153,6 +159,7 @@ func (s *passage) leave(end bus.End) {
 	if s == nil {
 		return
 	}
+	s.passed()
 	s.mu.Lock()
 	sent := s.sent
 	s.mu.Unlock()
@@ -178,6 +185,25 @@ func (s *passage) settle(used int) {
 // may be.
 var limits = map[string]bool{"max_tokens": true, "max_completion_tokens": true, "max_output_tokens": true}
 
+// mostTokens is more than any model answers with.
+const mostTokens = 1 << 24
+
+// mostOf is how long an answer may be, if the field says it; otherwise 0. Ollama
+// has it among its options.
+func mostOf(f rawjson.Field) (most int) {
+	switch {
+	case limits[f.Key]:
+		_ = json.Unmarshal(f.Value, &most)
+	case f.Key == "options" && bytes.HasPrefix(f.Value, []byte("{")):
+		for option := range rawjson.Fields(f.Value) {
+			if option.Key == "num_predict" {
+				_ = json.Unmarshal(option.Value, &most)
+			}
+		}
+	}
+	return most
+}
+
 // estimate is about how many tokens a job takes.
 func estimate(j *bus.Job) int {
 	n := upstream.EstimateTokens(j.Body)
@@ -189,12 +215,11 @@ func estimate(j *bus.Job) int {
 			Limits llm.Limits `json:"limits"`
 		}
 		_ = json.Unmarshal(j.Body, &r) // whoever performs the job will say what is wrong with it
-		return n + r.Limits.MaxTokens
+		return n + min(r.Limits.MaxTokens, mostTokens)
 	}
 	for f := range rawjson.Fields(j.Body) {
-		var most int
-		if limits[f.Key] && json.Unmarshal(f.Value, &most) == nil && most > 0 {
-			return n + most
+		if most := mostOf(f); most > 0 {
+			return n + min(most, mostTokens)
 		}
 	}
 	return n

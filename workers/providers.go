@@ -1,7 +1,6 @@
 package workers
 
 import (
-	"context"
 	"fmt"
 	"net/url"
 	"strings"
@@ -32,6 +31,11 @@ type ProviderConfig struct {
 	Guarded        bool             // the address is a client's word: it is not called where [upstream.CheckAddress] forbids that
 	Pool           Pool             // how the hosts share calls, of the kinds that can have several
 	Strict         bool             // calls are rather refused than sent with less in them, whatever the client says
+}
+
+// KeyCount is how many keys there are, each counted once.
+func (c ProviderConfig) KeyCount() int {
+	return len(upstream.Config{APIKey: c.APIKey, APIKeys: c.APIKeys}.Keys())
 }
 
 // A Pool is how the hosts of one provider share its calls.
@@ -109,13 +113,8 @@ func (c ProviderConfig) guard(p Lister) error {
 	return nil
 }
 
-// Source returns what the catalog knows of a provider before it was listed,
-// and the way to list its models.
-func Source(c ProviderConfig) (catalog.Provider, func(context.Context) ([]catalog.Model, error), error) {
-	p, err := Open(c)
-	if err != nil {
-		return catalog.Provider{}, nil, err
-	}
+// describe returns what the catalog knows of a provider before it was listed.
+func describe(c ProviderConfig, p Lister) catalog.Provider {
 	k, _, _ := kindOf(c.Kind)
 	entry := catalog.Provider{Name: c.Name, Kind: k.name, Dialect: k.dialect}
 	if f, ok := p.(Forwarder); ok {
@@ -124,5 +123,5 @@ func Source(c ProviderConfig) (catalog.Provider, func(context.Context) ([]catalo
 	if r, ok := p.(remote); ok {
 		entry.BaseURL = r.BaseURL()
 	}
-	return entry, p.Models, nil
+	return entry
 }

@@ -60,15 +60,15 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 			if _, err := workers.Open(tt.config); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("Open: %v want %q", err, tt.want)
 			}
-			if _, _, err := workers.Source(tt.config); err == nil {
-				t.Error("Source: no error")
+			if _, err := workers.Describe(tt.config); err == nil {
+				t.Error("Describe: no error")
 			}
 		})
 	}
 }
 
 func TestVendorStandsForItsKind(t *testing.T) {
-	entry, _, err := workers.Source(workers.ProviderConfig{Name: "fast", Kind: "groq"})
+	entry, err := workers.Describe(workers.ProviderConfig{Name: "fast", Kind: "groq"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,15 +86,12 @@ func TestVendorStandsForItsKind(t *testing.T) {
 	}
 }
 
-func TestSourceOfTheDemo(t *testing.T) {
-	entry, list, err := workers.Source(workers.ProviderConfig{Name: "d", Kind: "demo"})
+func TestDescriptionOfTheDemo(t *testing.T) {
+	entry, err := workers.Describe(workers.ProviderConfig{Name: "d", Kind: "demo"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if entry.Name != "d" || entry.Kind != "demo" || entry.Dialect != "" || entry.BaseURL != "" {
 		t.Errorf("entry is %+v", entry)
-	}
-	if models, err := list(t.Context()); err != nil || len(models) == 0 {
-		t.Errorf("models are %v, %v", models, err)
 	}
 }

@@ -12,7 +12,9 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/offbeat-studio/allama/shared/bus"
+	"github.com/offbeat-studio/allama/shared/lists"
 	"github.com/offbeat-studio/allama/shared/logging"
+	"github.com/offbeat-studio/allama/shared/metrics"
 	"github.com/offbeat-studio/allama/shared/pace"
 	"github.com/offbeat-studio/allama/workers/upstream"
 )
@@ -31,6 +33,7 @@ type Config struct {
 	Logger  *slog.Logger  // default: discard
 	Drain   time.Duration // how long running calls may go on at the end; default 30s
 	Defined Defined
+	Metrics *metrics.Registry // nil: nothing is counted
 
 	window time.Duration // that RPM and TPM are counted over; default a minute
 }
@@ -45,12 +48,15 @@ type Worker struct {
 	parts   []part
 	defined Defined
 	window  time.Duration
+	bureau  *bureau
+	meter   *meter
 }
 
 // New returns a worker; [Worker.Run] starts it. It fails when a provider's
 // configuration is of no use.
 func New(nc *nats.Conn, c Config) (*Worker, error) {
 	w := &Worker{nc: nc, most: c.Concurrency, local: c.Local, drain: c.Drain, log: cmp.Or(c.Logger, slog.New(slog.DiscardHandler)), defined: c.Defined, window: c.window}
+	w.bureau, w.meter = newBureau(nc, w.log), newMeter(c.Metrics)
 	names := map[string]bool{}
 	for _, p := range c.Providers {
 		if names[p.Name] {
@@ -74,14 +80,14 @@ func (w *Worker) part(p ProviderConfig, until <-chan struct{}) (part, error) {
 		return part{}, err
 	}
 	pacer := newPacer(provider, pace.Rates{Calls: p.RPM, Tokens: p.TPM, Window: w.window})
-	h := &handler{provider: provider, strict: p.Strict, pacer: pacer, log: w.log.With(slog.String(logging.KeyProvider, p.Name))}
+	h := &handler{provider: provider, strict: p.Strict, pacer: pacer, meter: w.meter.attempts.Of(p.Name), log: w.log.With(slog.String(logging.KeyProvider, p.Name))}
 	if s, ok := provider.(signer); ok {
 		if h.thoughts, err = newThoughts(w.nc, p.Name, s, h.log); err != nil {
 			return part{}, fmt.Errorf("provider %s: %w", p.Name, err)
 		}
 	}
 	worker, err := bus.NewWorker(w.nc, p.Name, bus.WorkerOptions{
-		Concurrency: min(cmp.Or(p.MaxConcurrency, capacityOf(provider), defaultConcurrency), cmp.Or(w.most, defaultConcurrency)),
+		Concurrency: concurrencyOf(provider, p.MaxConcurrency, w.most),
 		Cap:         p.MaxConcurrency, Pace: pacer,
 		Grace: w.drain, Until: until, Local: w.local, Logger: w.log,
 	}, h.handle)
@@ -89,16 +95,23 @@ func (w *Worker) part(p ProviderConfig, until <-chan struct{}) (part, error) {
 		return part{}, fmt.Errorf("provider %s: %w", p.Name, err)
 	}
 	if pacer.limited != nil {
-		pacer.limited.Attend(upstream.Hooks{Logger: h.log, Pause: worker.Pause, Changed: func() { pacer.with(nil) }})
+		pacer.limited.Attend(upstream.Hooks{Logger: h.log, Pause: h.meter.Pausing(worker.Pause), Changed: pacer.heralded(worker.Tell)})
 	}
-	return part{worker, provider}, nil
+	return part{worker, provider, p, w.meter}, nil
 }
 
 // Run performs calls until ctx is done, then lets the running ones end. When
 // the part of a provider that is configured fails, all of them stop.
 func (w *Worker) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
+	defer w.bureau.close()
 	defer stop()
+	for _, p := range w.parts {
+		list := func(ctx context.Context, _ lists.Question) lists.Answer { return listed(ctx, p.config, p.provider) }
+		if err := w.bureau.serve(ctx, p.config.Name, false, list); err != nil {
+			return err
+		}
+	}
 	errs := make([]error, len(w.parts))
 	var parts sync.WaitGroup
 	for i, part := range w.parts {

@@ -13,6 +13,7 @@ import (
 	"github.com/offbeat-studio/allama/shared/catalog"
 	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/logging"
+	"github.com/offbeat-studio/allama/shared/metrics"
 	"github.com/offbeat-studio/allama/shared/rawform"
 	"github.com/offbeat-studio/allama/shared/rawjson"
 	"github.com/offbeat-studio/allama/workers/upstream"
@@ -32,6 +33,7 @@ type handler struct {
 	strict   bool      // whatever jobs say
 	thoughts *thoughts // nil where the provider's models miss none
 	pacer    *pacer    // nil: calls are made as they come
+	meter    *metrics.Upstream
 	log      *slog.Logger
 }
 
@@ -40,11 +42,12 @@ func (h *handler) handle(ctx context.Context, j *bus.Job, r *bus.Reply) bus.End 
 	began := time.Now()
 	ctx, passage := h.pacer.enter(ctx, j)
 	a := &attempt{ctx: ctx, job: j, reply: r}
-	var err error
-	switch j.Encoding {
-	case bus.Canonical:
+	err := passage.wait(ctx, r.Expect)
+	switch {
+	case err != nil:
+	case j.Encoding == bus.Canonical:
 		err = h.perform(a)
-	case bus.Native:
+	case j.Encoding == bus.Native:
 		err = h.native(a)
 	default:
 		err = fmt.Errorf("job with the encoding %q", j.Encoding)
@@ -54,7 +57,9 @@ func (h *handler) handle(ctx context.Context, j *bus.Job, r *bus.Reply) bus.End 
 	}
 	a.end.Error = failure(ctx, err)
 	passage.leave(a.end)
-	h.report(j, a.end.Error, time.Since(began))
+	took := time.Since(began)
+	h.report(j, a.end.Error, took)
+	h.count(a.end.Error, a.end.Usage, took)
 	return a.end
 }
 
@@ -71,8 +76,8 @@ func (h *handler) perform(a *attempt) error {
 }
 
 func (h *handler) canonical(a *attempt) error {
-	r := new(llm.Request)
-	if err := json.Unmarshal(a.job.Body, r); err != nil {
+	r, err := llm.ParseRequest(a.job.Body)
+	if err != nil {
 		return fmt.Errorf("read job: %w", err)
 	}
 	r.Model, r.Strict = a.job.Model, h.isStrict(a.job)

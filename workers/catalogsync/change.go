@@ -3,6 +3,7 @@ package catalogsync
 import (
 	"cmp"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/offbeat-studio/allama/shared/llm"
@@ -11,9 +12,6 @@ import (
 
 // states are those that a provider can be set to.
 var states = map[roster.State]bool{roster.Open: true, roster.Paused: true, roster.Draining: true}
-
-// maxHost is how long an address may be.
-const maxHost = 2 << 10
 
 // change returns the roster after a change, or why that is not made.
 func (s *Sync) change(r roster.Request) (roster.Roster, *roster.Answer) {
@@ -26,22 +24,36 @@ func (s *Sync) change(r roster.Request) (roster.Roster, *roster.Answer) {
 	case roster.Steer:
 		return s.roster.WithState(r.Name, r.State), nil
 	}
+	next, problems := s.changed(r)
+	if len(problems) == 0 && roster.Check(next) != nil {
+		problems = problems.With(roster.ErrFull)
+	}
+	if refusal := problems.Refusal(); refusal != nil {
+		return roster.Roster{}, &roster.Answer{Error: refusal}
+	}
+	return next, nil
+}
+
+// changed returns the roster after something was said of a provider, and all
+// that is wrong with that.
+func (s *Sync) changed(r roster.Request) (next roster.Roster, problems roster.Problems) {
+	if s.isConfigured(r.Name) {
+		limit := 0
+		if r.Set.MaxConcurrency != nil {
+			limit = *r.Set.MaxConcurrency
+		}
+		next, err := s.roster.WithCap(r.Name, limit)
+		return next, r.Problems.With(err)
+	}
 	before := roster.Definition{Name: r.Name, Kind: r.Set.Kind}
 	if r.Action == roster.Change {
 		before = s.opened[r.Name].Definition
+	} else {
+		problems = problems.With(s.opts.Defined.Check(r.Name))
 	}
-	after, problem := patched(before, r.Set)
-	if problem == "" {
-		problem = s.usable(r, after)
-	}
-	next := s.roster.With(after)
-	if problem == "" && roster.Check(next) != nil {
-		problem = roster.ErrFull.Error()
-	}
-	if problem != "" {
-		return roster.Roster{}, new(refused(llm.CodeInvalid, problem))
-	}
-	return next, nil
+	after, err := before.Patched(r.Set)
+	problems = problems.With(r.Problems).With(err)
+	return s.roster.With(after), problems.With(s.usable(r, after))
 }
 
 // allowed returns why a request cannot be for the provider of its name.
@@ -62,73 +74,34 @@ func (s *Sync) allowed(r roster.Request) *roster.Answer {
 		return nil
 	case configured && r.Action == roster.Add:
 		return conflict("the name " + r.Name + " is taken by a provider of the environment")
+	case configured && r.Action == roster.Change && r.OnlyCap():
+		return nil
 	case configured:
-		return conflict("the provider " + r.Name + " is defined in the environment, which wins: change its variables there and start again")
+		return conflict("the provider " + r.Name + " is defined in the environment, which wins: change its variables there and start again; only max_concurrency can be changed here")
 	case there && r.Action == roster.Add:
 		return conflict("there is a provider " + r.Name + " already")
 	case !there && r.Action != roster.Add:
 		return new(unknown(r.Name))
-	case r.Action != roster.Add:
-		return nil
-	}
-	if err := s.opts.Defined.Check(r.Name); err != nil {
-		return new(refused(llm.CodeInvalid, err.Error()))
 	}
 	return nil
 }
 
-// patched returns a definition with what was set in it, or what is wrong.
-func patched(d roster.Definition, set roster.Patch) (_ roster.Definition, problem string) {
-	if set.Host != nil {
-		d.Host = strings.TrimSpace(*set.Host)
-	}
-	if set.Key != nil {
-		d.Key = nil
-		if len(*set.Key) > 0 {
-			d.Key = *set.Key
-		}
-	}
-	if set.Active != nil {
-		d.Inactive = !*set.Active
-	}
-	if set.MaxConcurrency != nil {
-		d.MaxConcurrency = *set.MaxConcurrency
-	}
-	if set.Timeout != nil {
-		d.Timeout = *set.Timeout
-	}
-	if set.Strict != nil {
-		d.Strict = *set.Strict
-	}
-	if set.Beta != nil {
-		d.Beta = set.Beta
-	}
-	switch {
-	case strings.Contains(d.Host, "@"):
-		problem = "host: must have no user and no password in it"
-	case len(d.Host) > maxHost:
-		problem = "host: is too long"
-	case d.MaxConcurrency < 0:
-		problem = "max_concurrency: must be 1 or more, or 0 for the default; to let no call through, set active to false"
-	case d.Timeout < 0:
-		problem = "timeout: must be longer than that, or 0 for the default"
-	}
-	return d, problem
-}
-
 // usable returns what keeps a definition from being used. What was wrong before
 // and is not touched does not keep a provider from being switched off.
-func (s *Sync) usable(r roster.Request, after roster.Definition) string {
-	source, err := s.opts.Defined.Open(after)
+func (s *Sync) usable(r roster.Request, after roster.Definition) (problems roster.Problems) {
+	provider, err := s.opts.Defined.Open(after)
 	before := s.opened[r.Name]
-	if err != nil && (r.Action == roster.Add || before.err == nil || r.Set.Key != nil || r.Set.Host != nil) {
-		return err.Error()
+	known := roster.Problems(nil).With(before.err)
+	for _, p := range roster.Problems(nil).With(err) {
+		if r.Action == roster.Add || r.Set.Key != nil || r.Set.Host != nil || !slices.Contains(known, p) {
+			problems = append(problems, p)
+		}
 	}
 	if r.Action == roster.Change && r.Set.Key == nil && len(after.Key) > 0 && r.Set.Host != nil &&
-		originOf(before.source.Provider.BaseURL) != originOf(source.Provider.BaseURL) {
-		return "host: is another one than that for which the key was given: give api_key again, or an empty one"
+		originOf(before.provider.BaseURL) != originOf(provider.BaseURL) {
+		problems = append(problems, roster.Problem{Field: "host", Message: "is another one than that for which the key was given: give api_key again, or an empty one"})
 	}
-	return ""
+	return problems
 }
 
 // originOf is what a key is good for: the scheme, the host and the port of an

@@ -32,11 +32,13 @@ func (s *Sync) publish(ctx context.Context) {
 	revision := max(s.revision+1, s.floor+1, uint64(now.UnixMilli()))
 	snap := s.snapshot(revision, now)
 	snap.Rules = s.rules.Load()
+	snap.Providers = slices.DeleteFunc(snap.Providers, s.isUnheard)
 	for i, p := range snap.Providers {
 		if state := s.roster.State(p.Name); state != roster.Open {
 			snap.Providers[i].State = string(state)
 		}
 	}
+	s.meter(&snap)
 	err := catalog.Publish(ctx, s.js, snap)
 	if err != nil {
 		level := slog.LevelWarn
@@ -55,14 +57,15 @@ func (s *Sync) publish(ctx context.Context) {
 	s.review(&snap)
 }
 
-// check publishes again when the last snapshot is not there: it could not be
-// published, or the server has lost it.
+// check publishes again what is not there, the roster or the last snapshot: it
+// could not be published, or the server has lost it.
 func (s *Sync) check(ctx context.Context) {
 	bounded, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	if s.lease.lost = !s.lease.mine(bounded, s.js); s.lease.lost {
 		return
 	}
+	s.checkRoster(bounded) // first, so that no call is made by limits that were changed
 	revision, err := catalog.Revision(bounded, s.js)
 	if err == nil && (s.revision == 0 || s.unpublished || revision < s.revision) {
 		s.publish(ctx)
@@ -73,19 +76,21 @@ func (s *Sync) check(ctx context.Context) {
 		delay = firstCheck // clients wait for the first one
 	}
 	s.checkAt = time.Now().Add(delay)
-	s.checkRoster(bounded)
 }
 
 // restore takes over what the last process knew, and has what is known saved
 // from now on: before, that would have replaced the file's content.
 func (s *Sync) restore(ctx context.Context, stored found) {
 	s.know(ctx, stored.roster)
+	s.recollect(stored.entries, time.Now())
 	s.adopt(stored.entries)
 	s.restored = true
 	if s.roster.Revision > stored.roster.Revision { // the file was lost, or is an old one
 		s.save(ctx, savedOrder{next: s.roster})
 	}
-	s.publishRoster(ctx)
+	if s.publishRoster(ctx); s.roster.Revision == 0 {
+		s.checkRoster(ctx)
+	}
 }
 
 // commit publishes what is known, and has it saved.

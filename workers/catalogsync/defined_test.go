@@ -16,8 +16,10 @@ import (
 	"github.com/offbeat-studio/allama/shared/roster"
 )
 
-// definable has definitions whose host is the name of an upstream.
-func definable(upstreams ...*upstream) Defined {
+// definable has definitions whose host is the name of an upstream, and a worker
+// for each.
+func definable(t *testing.T, js jetstream.JetStream, upstreams ...*upstream) Defined {
+	served := map[string]bool{}
 	return Defined{
 		Configured: []roster.Provider{{Name: "fixed", Source: roster.Environment, Active: true}, {Name: "off", Source: roster.Environment}},
 		Check: func(name string) error {
@@ -26,15 +28,17 @@ func definable(upstreams ...*upstream) Defined {
 			}
 			return nil
 		},
-		Open: func(d roster.Definition) (Source, error) {
+		Open: func(d roster.Definition) (catalog.Provider, error) {
+			if !served[d.Name] {
+				served[d.Name] = true
+				serveDefined(t, js, d.Name, upstreams)
+			}
 			for _, u := range upstreams {
 				if u.name == d.Host {
-					source := u.source()
-					source.Provider.BaseURL = "http://" + d.Host
-					return source, nil
+					return u.of(d), nil
 				}
 			}
-			return Source{}, errors.New("host: is unknown")
+			return catalog.Provider{}, errors.New("host: is unknown")
 		},
 	}
 }
@@ -105,7 +109,7 @@ func TestDefinitionsBecomeSourcesBehindTheConfiguredOnes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "allama.db")
 	fixed := &upstream{name: "fixed", models: []string{"m"}}
 	one, two := &upstream{name: "one", models: []string{"m1", "m2"}}, &upstream{name: "two", models: []string{"m2"}}
-	o := Options{Database: path, Defined: definable(one, two)}
+	o := Options{Database: path, Defined: definable(t, js, one, two)}
 	_, stop := run(t, js, o, fixed)
 	wait("fixed/m")
 	wantAsked(t, js, step{add("z", "one"), "z http://one"}, step{add("a", "two"), "a http://two"})
@@ -162,7 +166,7 @@ func TestChangesThatAreNotMade(t *testing.T) {
 	js := withBuckets(t)
 	path := filepath.Join(t.TempDir(), "allama.db")
 	one, two := &upstream{name: "one"}, &upstream{name: "two"}
-	s, _ := run(t, js, Options{Database: path, Defined: definable(one, two)}, &upstream{name: "fixed"})
+	s, _ := run(t, js, Options{Database: path, Defined: definable(t, js, one, two)}, &upstream{name: "fixed"})
 	<-s.Ready()
 	keyed := add("keyed", "one")
 	keyed.Set.Key = &roster.Sealed{1, 2}
@@ -188,8 +192,8 @@ func TestChangesThatAreNotMade(t *testing.T) {
 	bare.Set.Key = &roster.Sealed{}
 	wantAsked(t, js, step{bare, "keyed http://one"})
 	published, err := roster.Read(t.Context(), js)
-	if err != nil || published.Revision != 4 || published.Definitions[1].Key != nil {
-		t.Errorf("published: %+v, %v, want what four changes have made", published, err)
+	if err != nil || published.Revision != 5 || published.Definitions[1].Key != nil {
+		t.Errorf("published: %+v, %v, want what four changes have made of the first", published, err)
 	}
 	kv, err := js.KeyValue(t.Context(), bus.BucketConfig)
 	if err != nil {
@@ -218,7 +222,7 @@ func lastOf(status jetstream.KeyValueStatus) uint64 {
 func TestWhatCannotBeStoredIsNotChanged(t *testing.T) {
 	js := withBuckets(t)
 	path := filepath.Join(t.TempDir(), "allama.db")
-	s, _ := run(t, js, Options{Database: path, Defined: definable(&upstream{name: "one"})})
+	s, _ := run(t, js, Options{Database: path, Defined: definable(t, js, &upstream{name: "one"})})
 	<-s.Ready()
 	eventually(t, "add", func() bool { return ask(t, js, add("a", "one")) == "a http://one" })
 	db, err := sql.Open("sqlite3", "file:"+path+"?_txlock=exclusive")
@@ -242,14 +246,14 @@ func TestADefinitionThatCannotBeUsedIsShownWithTheReason(t *testing.T) {
 	wait := follow(t, js)
 	u := &upstream{name: "one", models: []string{"m"}}
 	works := true
-	defined := definable(u)
+	defined := definable(t, js, u)
 	open := defined.Open
-	defined.Open = func(d roster.Definition) (Source, error) {
-		source, err := open(d)
+	defined.Open = func(d roster.Definition) (catalog.Provider, error) {
+		p, err := open(d)
 		if !works {
 			err = errors.New("the key cannot be opened")
 		}
-		return source, err
+		return p, err
 	}
 	o := Options{Database: filepath.Join(t.TempDir(), "allama.db"), Defined: defined}
 	s, stop := run(t, js, o)

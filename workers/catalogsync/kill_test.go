@@ -2,7 +2,6 @@ package catalogsync
 
 import (
 	"bufio"
-	"context"
 	"database/sql"
 	"fmt"
 	"math/rand/v2"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/offbeat-studio/allama/shared/catalog"
+	"github.com/offbeat-studio/allama/shared/lists"
 	"github.com/offbeat-studio/allama/workers/catalogsync/sqlite"
 )
 
@@ -79,17 +79,19 @@ func TestChildThatIsKilled(t *testing.T) {
 	if path == "" {
 		t.Skip("it is run by another test")
 	}
-	s := New(withBucket(t), []Source{{
-		Provider: catalog.Provider{Name: "p"},
-		List: func(context.Context) ([]catalog.Model, error) {
-			generation := fmt.Sprint(time.Now().UnixNano())
-			models := make([]catalog.Model, listed)
-			for i := range models {
-				models[i] = catalog.Model{ID: fmt.Sprint("model-", i), DisplayName: generation}
-			}
-			return models, nil
-		},
-	}}, Options{Database: path, Interval: time.Millisecond})
+	js := withBucket(t)
+	provider := catalog.Provider{Name: "p"}
+	if _, err := lists.Serve(js.Conn(), provider.Name, false, func(_ lists.Question, reply func(lists.Answer) error) {
+		generation := fmt.Sprint(time.Now().UnixNano())
+		models := make([]catalog.Model, listed)
+		for i := range models {
+			models[i] = catalog.Model{ID: fmt.Sprint("model-", i), DisplayName: generation}
+		}
+		_ = reply(lists.Answer{Provider: provider, Models: models}) // the process may be killed
+	}); err != nil {
+		t.Fatal(err)
+	}
+	s := New(js, []Source{{Provider: provider}}, Options{Database: path, Interval: time.Millisecond})
 	fmt.Println("listing")
 	if err := s.Run(t.Context()); err != nil {
 		t.Fatal(err)

@@ -3,7 +3,6 @@ package catalogsync
 import (
 	"context"
 	"log/slog"
-	"slices"
 	"time"
 
 	"github.com/offbeat-studio/allama/shared/llm"
@@ -113,7 +112,7 @@ func (s *Sync) after(r roster.Request) roster.Answer {
 
 // show says what there is.
 func (s *Sync) show(name string) roster.Answer {
-	a := roster.Answer{Providers: slices.Clone(s.opts.Defined.Configured)}
+	a := roster.Answer{Providers: s.environment()}
 	for _, d := range s.roster.Definitions {
 		if !s.isConfigured(d.Name) {
 			a.Providers = append(a.Providers, s.opened[d.Name].shown())
@@ -122,6 +121,9 @@ func (s *Sync) show(name string) roster.Answer {
 	for i, p := range a.Providers {
 		if state := s.roster.State(p.Name); state != roster.Open {
 			a.Providers[i].State = state
+		}
+		if n := s.roster.Caps[p.Name]; n > 0 && p.Source == roster.Environment {
+			a.Providers[i].MaxConcurrency, a.Providers[i].Configured = n, new(p.MaxConcurrency)
 		}
 	}
 	if name == "" {
@@ -141,9 +143,10 @@ func unknown(name string) roster.Answer {
 
 func (o opened) shown() roster.Provider {
 	p := roster.Provider{
-		Name: o.Name, Kind: o.Kind, BaseURL: o.source.Provider.BaseURL, Source: roster.API,
-		Active: !o.Inactive, HasKey: len(o.Key) > 0,
-		MaxConcurrency: o.MaxConcurrency, Timeout: o.Timeout, Strict: o.Strict, Beta: o.Beta,
+		Name: o.Name, Kind: o.Kind, BaseURL: o.provider.BaseURL, Source: roster.API,
+		Active: !o.Inactive, HasKey: len(o.Key) > 0, Keys: o.KeyCount(),
+		Limits:  roster.Limits{MaxConcurrency: o.MaxConcurrency, RPM: o.RPM, TPM: o.TPM},
+		Timeout: o.Timeout, Strict: o.Strict, Beta: o.Beta, Pool: o.Pool,
 	}
 	if o.err != nil {
 		p.Error = o.err.Error()
@@ -158,15 +161,8 @@ func (s *Sync) test(ctx context.Context, o order) {
 		o.reply(unknown(o.Name))
 		return
 	}
-	source, ok := s.opened[o.Name].source, true
-	if shown.Providers[0].Source == roster.Environment {
-		i := s.sourceOf(o.Name)
-		if ok = i >= 0; ok {
-			source = s.sources[i]
-		}
-	}
 	switch {
-	case !ok:
+	case shown.Providers[0].Source == roster.Environment && s.sourceOf(o.Name) < 0:
 		o.reply(refused(llm.CodeInvalid, "the provider "+o.Name+" is not active"))
 		return
 	case s.tests.Add(1) > maxTests:
@@ -174,14 +170,15 @@ func (s *Sync) test(ctx context.Context, o order) {
 		o.reply(refused(llm.CodeOverloaded, "too many providers are being tested"))
 		return
 	}
+	list := s.asker(o.Name)
 	go func() {
 		defer s.tests.Add(-1)
 		ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
 		defer cancel()
 		began := time.Now()
-		models, err := source.List(ctx)
-		shown.Tested = &roster.Tested{Models: len(models), Took: time.Since(began)}
-		if err == nil && len(models) == 0 {
+		a, err := list(ctx)
+		shown.Tested = &roster.Tested{Models: len(a.Models), Took: time.Since(began)}
+		if err == nil && len(a.Models) == 0 {
 			err = errEmpty
 		}
 		if err != nil {

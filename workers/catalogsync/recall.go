@@ -3,6 +3,7 @@ package catalogsync
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/offbeat-studio/allama/shared/catalog"
 	"github.com/offbeat-studio/allama/shared/logging"
@@ -20,7 +21,9 @@ func (s *Sync) recall(ctx context.Context) {
 		s.log.Warn("the published catalog cannot be read, going on without", slog.Any(logging.KeyError, err))
 		return
 	}
-	s.adopt(entriesOf(published))
+	entries := entriesOf(published)
+	s.recollect(entries, time.Now())
+	s.adopt(entries)
 }
 
 // entriesOf returns a snapshot in the form in which it is stored.

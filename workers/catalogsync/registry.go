@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 
 	"github.com/offbeat-studio/allama/shared/catalog"
-	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/logging"
 	"github.com/offbeat-studio/allama/shared/roster"
 	"github.com/offbeat-studio/allama/workers/catalogsync/sqlite"
@@ -26,9 +25,9 @@ type Defined struct {
 	// Check returns why no provider can be called so, nil for a good name.
 	Check func(name string) error
 
-	// Open returns the source that a definition describes. With an error,
-	// which is for clients to see, it is incomplete.
-	Open func(d roster.Definition) (Source, error)
+	// Open returns what a definition says of a provider, without looking at its
+	// keys. With an error, which is for clients to see, it is incomplete.
+	Open func(d roster.Definition) (catalog.Provider, error)
 }
 
 // A registry is what a [Sync] knows of its sources and their definitions.
@@ -38,7 +37,8 @@ type registry struct {
 
 	roster  roster.Roster
 	opened  map[string]opened // of all definitions, by name
-	sources []Source          // those of the configuration, then those that are defined, by name
+	heard   map[string]heard  // by name
+	sources []Source          // those of the configuration, those that only workers know, then those that are defined, by name
 	serials uint64            // how many sources there ever were
 
 	saving bool            // a roster is on its way to the file
@@ -49,16 +49,18 @@ type registry struct {
 }
 
 func newRegistry(configured []Source) registry {
-	return registry{configured: configured, orders: make(chan order, maxOrders), tests: new(atomic.Int32)}
+	return registry{configured: configured, heard: map[string]heard{}, serials: uint64(len(configured)), orders: make(chan order, maxOrders), tests: new(atomic.Int32)}
 }
 
 // opened is a definition and what it describes.
 type opened struct {
 	roster.Definition
-	source Source
-	err    error // why it cannot be used
-	serial uint64
+	provider catalog.Provider
+	err      error // why it cannot be used
+	serial   uint64
 }
+
+const shadowed = "the environment defines a provider that was also defined at run time, and wins"
 
 // know takes over the newest of the rosters that were stored, are published,
 // and are known already.
@@ -85,7 +87,7 @@ func (s *Sync) know(ctx context.Context, stored roster.Roster) {
 	s.enlist()
 	for _, d := range newest.Definitions {
 		if s.isConfigured(d.Name) {
-			s.log.Warn("the environment defines a provider that was also defined at run time, and wins", slog.String(logging.KeyProvider, d.Name))
+			s.log.Warn(shadowed, slog.String(logging.KeyProvider, d.Name))
 		}
 	}
 }
@@ -112,6 +114,9 @@ func (s *Sync) checkRoster(ctx context.Context) {
 	published, err := roster.Read(ctx, s.js)
 	switch {
 	case err != nil:
+	case published.Revision == 0 && s.roster.Revision == 0:
+		s.roster.Revision = 1 // whoever keeps the queue waits to hear that nothing was changed
+		s.publishRoster(ctx)
 	case published.Revision > s.roster.Revision: // could not be read before
 		s.know(ctx, published)
 		s.save(ctx, savedOrder{next: s.roster})
@@ -130,15 +135,20 @@ func (s *Sync) enlist() {
 	for i := range serials {
 		serials[i] = uint64(i) + 1
 	}
-	s.serials = max(s.serials, uint64(len(sources)))
 	for _, d := range s.roster.Definitions {
 		o, ok := known[d.Name]
 		if !ok || !o.Equal(d) {
 			o = s.unfold(d)
 		}
 		s.opened[d.Name] = o
+	}
+	for _, h := range s.hearsay() {
+		sources, serials = append(sources, Source{Provider: h.provider}), append(serials, h.serial)
+	}
+	for _, d := range s.roster.Definitions {
 		if !d.Inactive && !s.isConfigured(d.Name) {
-			sources, serials = append(sources, o.source), append(serials, o.serial)
+			o := s.opened[d.Name]
+			sources, serials = append(sources, Source{Provider: o.provider}), append(serials, o.serial)
 		}
 	}
 	s.rearrange(sources, serials)
@@ -147,14 +157,10 @@ func (s *Sync) enlist() {
 // unfold opens a definition. One that cannot be used is a source that fails.
 func (s *Sync) unfold(d roster.Definition) opened {
 	s.serials++
-	source, err := s.opts.Defined.Open(d)
-	if err != nil {
-		shown := &llm.Error{Code: llm.CodeInvalid, Message: err.Error()}
-		source.List = func(context.Context) ([]catalog.Model, error) { return nil, shown }
-	}
-	source.Provider.Name = d.Name
-	source.Provider.Kind = cmp.Or(source.Provider.Kind, d.Kind)
-	return opened{d, source, err, s.serials}
+	p, err := s.opts.Defined.Open(d)
+	p.Name = d.Name
+	p.Kind = cmp.Or(p.Kind, d.Kind)
+	return opened{d, p, err, s.serials}
 }
 
 // rearrange replaces the sources, and carries over what is known of them.
@@ -188,11 +194,16 @@ func inherit(e, old sqlite.Entry) sqlite.Entry {
 	e.Models = slices.Clone(old.Models)
 	e.Provider.SyncedAt = old.Provider.SyncedAt
 	if e.Provider.BaseURL != old.Provider.BaseURL {
-		for i := range e.Models {
-			e.Models[i].Absences = maxAbsences - 1
-		}
+		onlyNextCounts(e.Models)
 	}
 	return e
+}
+
+// onlyNextCounts has models removed that the next listing does not have.
+func onlyNextCounts(models []sqlite.Record) {
+	for i := range models {
+		models[i].Absences = maxAbsences - 1
+	}
 }
 
 // withSerial returns the source with a serial, -1 for none.
@@ -200,7 +211,8 @@ func (s *state) withSerial(serial uint64) int {
 	return slices.IndexFunc(s.turns, func(t turn) bool { return t.serial == serial })
 }
 
-// isConfigured reports whether the configuration has a provider of that name.
+// isConfigured reports whether the configuration of this process or of a worker
+// has a provider of that name.
 func (s *Sync) isConfigured(name string) bool {
-	return slices.ContainsFunc(s.opts.Defined.Configured, func(p roster.Provider) bool { return p.Name == name })
+	return s.heard[name].shown.Name != "" || slices.ContainsFunc(s.opts.Defined.Configured, func(p roster.Provider) bool { return p.Name == name })
 }

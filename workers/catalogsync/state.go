@@ -2,6 +2,7 @@ package catalogsync
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"slices"
 	"time"
@@ -22,6 +23,7 @@ const (
 	// these limits in one of them must not keep the others from being seen.
 	maxModels = 20_000 // of a provider
 	maxID     = 1 << 10
+	maxBytes  = 7 << 20 // of what is published of a provider's models
 )
 
 // errEmpty is a listing without models from a provider that had some. Such an
@@ -82,9 +84,22 @@ func merge(e sqlite.Entry, listed []catalog.Model, err error, now time.Time) sql
 			models = append(models, r)
 		}
 	}
-	e.Models = models[:min(len(models), maxModels)]
+	e.Models = fitting(models[:min(len(models), maxModels)])
 	e.Provider.Error, e.Provider.SyncedAt, e.Provider.Stale = "", now, false
 	return e
+}
+
+// fitting returns those of the models for which there is room. It reuses models.
+func fitting(models []sqlite.Record) []sqlite.Record {
+	room := maxBytes
+	return slices.DeleteFunc(models, func(r sqlite.Record) bool {
+		published, err := json.Marshal(r.Model)
+		if err != nil || len(published) > room {
+			return true
+		}
+		room -= len(published)
+		return false
+	})
 }
 
 // remember fills in what an earlier listing told of the same file, and this one

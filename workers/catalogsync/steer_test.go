@@ -34,7 +34,7 @@ func TestStatesOfProvidersAreKeptAndPublished(t *testing.T) {
 	js := withBuckets(t)
 	path := filepath.Join(t.TempDir(), "allama.db")
 	fixed, one := &upstream{name: "fixed", models: []string{"m"}}, &upstream{name: "one", models: []string{"m1"}}
-	o := Options{Database: path, Defined: definable(one)}
+	o := Options{Database: path, Defined: definable(t, js, one)}
 	s, stop := run(t, js, o, fixed)
 	<-s.Ready()
 	eventually(t, "add", func() bool { return ask(t, js, add("late", "one")) == "late http://one" })

@@ -1,6 +1,6 @@
-// Package catalogsync keeps the catalog: it asks every provider for its models,
-// stores what they say in SQLite and publishes snapshots. It does not know how
-// to ask; the kinds of provider do.
+// Package catalogsync keeps the catalog: it has the workers of every provider list
+// its models, stores what they say in SQLite and publishes snapshots. It speaks to
+// no provider and holds no key.
 package catalogsync
 
 import (
@@ -16,19 +16,17 @@ import (
 
 	"github.com/offbeat-studio/allama/shared/bus"
 	"github.com/offbeat-studio/allama/shared/catalog"
+	"github.com/offbeat-studio/allama/shared/lists"
 	"github.com/offbeat-studio/allama/shared/logging"
+	"github.com/offbeat-studio/allama/shared/metrics"
 	"github.com/offbeat-studio/allama/shared/roster"
 )
 
-// A Source is a provider and the way to ask it for its models.
+// A Source is a provider that the configuration knows.
 type Source struct {
 	// Provider is what the configuration says of it; what a listing finds out
 	// is left zero.
 	Provider catalog.Provider
-
-	// List returns all models of the provider. It must return soon after ctx
-	// is done. It leaves [catalog.Model]'s Provider and Seen alone.
-	List func(ctx context.Context) ([]catalog.Model, error)
 
 	// Optional says that nobody will miss the provider while it has not been
 	// there: it is looked for all the same.
@@ -37,15 +35,23 @@ type Source struct {
 
 // Options tune a [Sync]. The zero value is ready to use.
 type Options struct {
-	Database string        // path of the SQLite file; empty: nothing outlives the process
-	Interval time.Duration // between two listings of a provider; default 5m
-	Gap      time.Duration // between two listings at least, however often they are asked for; default 1s
-	Timeout  time.Duration // of one listing; default 10s
-	Logger   *slog.Logger  // default: discard
+	Database string            // path of the SQLite file; empty: nothing outlives the process
+	Interval time.Duration     // between two listings of a provider; default 5m
+	Gap      time.Duration     // between two listings at least, however often they are asked for; default 1s
+	Timeout  time.Duration     // of one listing; default 10s
+	Logger   *slog.Logger      // default: discard
+	Metrics  *metrics.Listings // nil: nothing is counted
 
 	// Defined is how to deal with providers that are defined while the process
 	// runs; the zero value: there are none.
 	Defined Defined
+
+	// Ignored are providers that are left out although there are workers of them.
+	Ignored []string
+
+	// Remember says that a provider that only its workers know is still known
+	// after a restart.
+	Remember bool
 }
 
 const (
@@ -82,6 +88,7 @@ type Sync struct {
 	ruled     chan struct{}                 // there are other rules
 	rules     atomic.Pointer[catalog.Rules] // in force; nil: none are
 	requests  chan request
+	came      chan string // the providers of workers that have appeared
 	ready     chan struct{}
 	readyOnce sync.Once
 
@@ -110,6 +117,7 @@ func New(js jetstream.JetStream, sources []Source, o Options) *Sync {
 		trigger:    make(chan struct{}, 1),
 		ruled:      make(chan struct{}, 1),
 		requests:   make(chan request, maxWaiting),
+		came:       make(chan string),
 		ready:      make(chan struct{}),
 	}
 	s.lease = lease{id: bus.NewID(), every: askInterval, wait: askTimeout}
@@ -139,8 +147,8 @@ func (s *Sync) Trigger() {
 // A listing is what a source has answered.
 type listing struct {
 	serial uint64 // of the source
-	models []catalog.Model
-	err    error
+	lists.Answer
+	err error
 }
 
 // keep keeps the catalog until ctx is done or somebody else does.
@@ -152,6 +160,8 @@ func (s *Sync) keep(ctx context.Context) {
 	connected := s.js.Conn().StatusChanged(nats.CONNECTED)
 	defer s.js.Conn().RemoveStatusListener(connected)
 	defer s.serve()()
+	defer s.opts.Metrics.Show(nil) // another process may know better from then on
+	defer s.watch(ctx)()
 	s.begin(ctx)
 	running.Go(func() { s.saver.run(ctx) })
 	s.open(ctx)
@@ -175,6 +185,8 @@ func (s *Sync) keep(ctx context.Context) {
 			s.publish(ctx)
 		case <-s.trigger:
 			s.all(time.Now())
+		case provider := <-s.came:
+			s.meet(provider, time.Now())
 		case r := <-s.requests:
 			s.ask(r, time.Now())
 		case o := <-s.orders:
@@ -256,13 +268,13 @@ func (s *Sync) open(ctx context.Context) {
 // lister returns the way to ask a source, which may be called while sources
 // change. When ctx is done, nobody needs the answer.
 func (s *Sync) lister(i int) func(context.Context, chan<- listing) {
-	list, serial := s.sources[i].List, s.turns[i].serial
+	list, serial := s.asker(s.sources[i].Provider.Name), s.turns[i].serial
 	return func(ctx context.Context, to chan<- listing) {
 		bounded, cancel := context.WithTimeout(ctx, s.opts.Timeout)
 		defer cancel()
-		models, err := list(bounded)
+		a, err := list(bounded)
 		select {
-		case to <- listing{serial: serial, models: models, err: err}:
+		case to <- listing{serial, a, err}:
 		case <-ctx.Done():
 		}
 	}
@@ -274,11 +286,25 @@ func (s *Sync) take(l listing, now time.Time) {
 	if i < 0 {
 		return // the source was changed or removed meanwhile
 	}
+	if l.err != nil && !s.js.Conn().IsConnected() { // which says nothing of the provider
+		s.turns[i].end(now, true, s.pace)
+		return
+	}
+	if i = s.learn(i, l.Answer); i < 0 { // it is switched off
+		s.commitAt = now
+		return
+	}
+	if s.lost(i, l.err, now) {
+		return
+	}
 	before, first := s.entries[i].Provider, s.turns[i].ended == 0
-	after := merge(s.entries[i], l.models, l.err, now)
+	after := merge(s.entries[i], l.Models, l.err, now)
 	s.entries[i] = after
 	s.forgetAgain(i)
 	s.turns[i].end(now, after.Provider.Error != "", s.pace)
+	if after.Provider.Error != "" {
+		s.opts.Metrics.Failed(before.Name)
+	}
 	if s.commitAt.IsZero() {
 		s.commitAt = now.Add(settleTime)
 	}
@@ -288,9 +314,9 @@ func (s *Sync) take(l listing, now time.Time) {
 	if first || after.Provider.Error != before.Error {
 		s.tell(i)
 	}
-	if len(l.models) > maxModels {
+	if len(l.Models) > maxModels {
 		s.log.Warn("the provider lists more models than are kept", slog.String(logging.KeyProvider, before.Name),
-			slog.Int(logging.KeyModels, len(l.models)), slog.Int("kept", maxModels))
+			slog.Int(logging.KeyModels, len(l.Models)), slog.Int("kept", maxModels))
 	}
 }
 

@@ -13,6 +13,9 @@ import (
 	"github.com/offbeat-studio/allama/shared/bus"
 	"github.com/offbeat-studio/allama/shared/bus/bustest"
 	"github.com/offbeat-studio/allama/shared/catalog"
+	"github.com/offbeat-studio/allama/shared/lists"
+	"github.com/offbeat-studio/allama/shared/llm"
+	"github.com/offbeat-studio/allama/shared/roster"
 )
 
 // withBucket returns JetStream on a server of its own, with the bucket.
@@ -43,6 +46,7 @@ type upstream struct {
 	err    error
 	asked  atomic.Int32
 	gate   chan struct{} // if not nil, listings wait for it
+	limits roster.Limits
 }
 
 func (u *upstream) answer(err error, models ...string) {
@@ -52,33 +56,79 @@ func (u *upstream) answer(err error, models ...string) {
 }
 
 func (u *upstream) source() Source {
-	return Source{
-		Provider: catalog.Provider{Name: u.name, Kind: "openai", Dialect: "openai"},
-		List: func(ctx context.Context) (models []catalog.Model, err error) {
-			u.asked.Add(1)
-			if u.gate != nil {
-				select {
-				case <-u.gate:
-				case <-ctx.Done():
-					return nil, ctx.Err()
-				}
+	return Source{Provider: catalog.Provider{Name: u.name, Kind: "openai", Dialect: "openai"}}
+}
+
+// of is what a definition with the upstream as its host says of a provider.
+func (u *upstream) of(d roster.Definition) catalog.Provider {
+	p := u.source().Provider
+	p.Name, p.BaseURL = d.Name, "http://"+d.Host
+	return p
+}
+
+// serve has a worker list the models, until what is returned is called.
+func (u *upstream) serve(t *testing.T, js jetstream.JetStream) (stop func()) {
+	t.Helper()
+	return serveLists(t, js, u.name, false, func(q lists.Question) lists.Answer {
+		a := u.list(q)
+		a.Provider, a.Shown = u.source().Provider, roster.Provider{Name: u.name, Active: true, Source: roster.Environment, Limits: u.limits}
+		return a
+	})
+}
+
+// serveDefined has a worker list the models of a provider that was defined.
+func serveDefined(t *testing.T, js jetstream.JetStream, name string, upstreams []*upstream) {
+	t.Helper()
+	serveLists(t, js, name, true, func(q lists.Question) (a lists.Answer) {
+		for _, u := range upstreams {
+			if u.name == q.Definition.Host {
+				a = u.list(q)
+				a.Provider, a.Shown = u.of(*q.Definition), roster.Provider{Name: name, Source: roster.API}
 			}
-			u.mu.Lock()
-			defer u.mu.Unlock()
-			for _, id := range u.models {
-				models = append(models, catalog.Model{ID: id})
-			}
-			return models, u.err
-		},
+		}
+		return a
+	})
+}
+
+func serveLists(t *testing.T, js jetstream.JetStream, provider string, defined bool, list func(lists.Question) lists.Answer) (stop func()) {
+	t.Helper()
+	sub, err := lists.Serve(js.Conn(), provider, defined, func(q lists.Question, reply func(lists.Answer) error) {
+		go func() { _ = reply(list(q)) }() // the test may have ended
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
+	return func() { _ = sub.Unsubscribe() } // or the server is gone
+}
+
+func (u *upstream) list(q lists.Question) lists.Answer {
+	u.asked.Add(1)
+	if u.gate != nil {
+		select {
+		case <-u.gate:
+		case <-time.After(2 * q.Within): // nobody waits any more
+		}
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	var a lists.Answer
+	for _, id := range u.models {
+		a.Models = append(a.Models, catalog.Model{ID: id})
+	}
+	if u.err != nil {
+		a.Error = &llm.Error{Code: llm.CodeUpstream, Message: u.err.Error()}
+	}
+	return a
 }
 
 // run runs a sync until the test ends, or until stop is called.
 func run(t *testing.T, js jetstream.JetStream, o Options, upstreams ...*upstream) (s *Sync, stop func()) {
 	t.Helper()
 	var sources []Source
+	var workers []func()
 	for _, u := range upstreams {
 		sources = append(sources, u.source())
+		workers = append(workers, u.serve(t, js))
 	}
 	s = New(js, sources, o)
 	s.checkEvery = 50 * time.Millisecond
@@ -91,6 +141,9 @@ func run(t *testing.T, js jetstream.JetStream, o Options, upstreams ...*upstream
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("Run = %v, want nil", err)
+		}
+		for _, stop := range workers {
+			stop()
 		}
 	})
 	t.Cleanup(stop)

@@ -89,7 +89,7 @@ func TestAListingThatHangsIsGivenUp(t *testing.T) {
 	<-s.Ready()
 	eventually(t, "report the timeout", func() bool {
 		p := v.Index().Providers()
-		return len(p) == 1 && p[0].Stale && strings.Contains(p[0].Error, "deadline exceeded")
+		return len(p) == 1 && p[0].Stale && strings.Contains(p[0].Error, "no worker of dead has answered in time")
 	})
 }
 
@@ -201,7 +201,9 @@ func TestSyncDoesNotWarnOfAnOptionalProviderThatWasNeverThere(t *testing.T) {
 	u := &upstream{name: "a", err: errors.New("connection refused")}
 	source := u.source()
 	source.Optional = true
-	s := New(withBucket(t), []Source{source}, Options{Logger: slog.New(slog.NewTextHandler(&out, nil))})
+	js := withBucket(t)
+	u.serve(t, js)
+	s := New(js, []Source{source}, Options{Logger: slog.New(slog.NewTextHandler(&out, nil))})
 	for _, step := range []struct {
 		err  error
 		want string

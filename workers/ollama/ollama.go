@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/offbeat-studio/allama/shared/llm"
+	"github.com/offbeat-studio/allama/shared/pace"
 	"github.com/offbeat-studio/allama/workers/upstream"
 )
 
@@ -42,12 +43,13 @@ type Provider struct {
 	*upstream.Client // of the first host; what it answers itself is the same for all
 	pool             *pool
 	copies           []*copies // of models, by host
+	said             upstream.Pool
 }
 
 // New returns a provider. The host is what Ollama takes as OLLAMA_HOST, or
 // several of that with commas between.
 func New(c upstream.Config) (*Provider, error) {
-	p := &Provider{pool: &pool{}}
+	p := &Provider{pool: &pool{}, said: c.Pool}
 	p.pool.look.ctx, p.pool.look.stop = context.WithCancel(context.Background())
 	var hosts []*host
 	for text := range strings.SplitSeq(c.Host, ",") {
@@ -63,12 +65,10 @@ func New(c upstream.Config) (*Provider, error) {
 		p.pool.clients = append(p.pool.clients, client)
 		p.copies = append(p.copies, &copies{client: client, host: base.Host})
 	}
-	for _, h := range hosts {
-		h.parallel = parallel(c.Pool, h, len(hosts))
-	}
 	p.pool.schedule = newSchedule(limits{
 		perModel: c.Pool.PerModel, loaded: c.Pool.MaxLoaded, patience: cmp.Or(c.Pool.SwitchAfter, defaultPatience),
 	}, hosts)
+	p.Resize(c.Pool.Concurrency)
 	p.Client = p.pool.clients[0]
 	return p, nil
 }
@@ -86,32 +86,6 @@ func newClient(base *url.URL, c upstream.Config) *upstream.Client {
 func isCloud(base *url.URL) bool {
 	name := base.Hostname()
 	return name == "ollama.com" || strings.HasSuffix(name, ".ollama.com")
-}
-
-// parallel is how many calls a host gets at once: what was said, or its share of
-// those that there may be at all.
-func parallel(p upstream.Pool, h *host, hosts int) int {
-	switch {
-	case p.Parallel > 0:
-		return p.Parallel
-	case h.remote:
-		return 0
-	default:
-		return max(defaultParallel, (p.Concurrency+hosts-1)/hosts)
-	}
-}
-
-// Capacity is how many calls the provider can make use of at once: those that
-// run, and so many more that models need not take turns all the time; 0: any
-// number.
-func (p *Provider) Capacity() (calls int) {
-	for _, h := range p.pool.schedule.hosts {
-		if h.parallel == 0 {
-			return 0
-		}
-		calls += max(h.parallel, 1) * lookahead
-	}
-	return calls
 }
 
 // BaseURL is where the hosts are, with commas between, without any credentials.
@@ -143,9 +117,9 @@ func (p *Provider) Attend(h upstream.Hooks) {
 }
 
 // Room is that of [upstream.Client], of all hosts together.
-func (p *Provider) Room(share int) (calls int, wait time.Duration) {
+func (p *Provider) Room(part pace.Part) (calls int, wait time.Duration) {
 	for i, c := range p.pool.clients {
-		n, after := c.Room(share)
+		n, after := c.Room(part)
 		calls = min(calls+n, math.MaxInt32)
 		if i == 0 || after < wait {
 			wait = after

@@ -130,8 +130,8 @@ func (r record) model() catalog.Model {
 			CachedInput: r.Pricing.value.CacheRead.perMillion(),
 		},
 	}
-	if seconds := r.Created.int(); seconds > 0 {
-		m.Created = time.Unix(int64(seconds), 0).UTC()
+	if created := time.Unix(int64(r.Created.int()), 0).UTC(); created.Unix() > 0 && created.Year() <= 9999 { // or JSON has no way to say it
+		m.Created = created
 	}
 	m.Kind = kindOf(r.Type.value, m.ID)
 	return m

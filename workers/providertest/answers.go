@@ -339,10 +339,15 @@ func (r *rig) testReuse(t *testing.T) {
 
 func (r *rig) testModels(t *testing.T) {
 	r.upstream.plays(answers(200, "application/json", r.list))
-	entry, list, err := workers.Source(r.config)
+	entry, err := workers.Describe(r.config)
 	if err != nil {
 		t.Fatal(err)
 	}
+	p, err := workers.Open(r.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := p.Models
 	if entry.Name != r.kind || entry.Kind != r.kind || entry.Dialect != workers.Dialect(r.kind) || !strings.HasPrefix(entry.BaseURL, r.upstream.server.URL) {
 		t.Errorf("the catalog's entry is %+v", entry)
 	}

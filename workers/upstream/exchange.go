@@ -58,6 +58,7 @@ func (x *exchange) send(req *http.Request, call *Call, native bool) error {
 
 func (x *exchange) sendWith(u *use, req *http.Request, native bool) error {
 	u.authorize(req.Header)
+	u.asks = req.Method == http.MethodGet
 	if err := x.roundTrip(req); err != nil {
 		u.lost()
 		return err

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/offbeat-studio/allama/shared/pace"
 )
 
 // Hints go with the context of a call to whoever sends it.
@@ -44,10 +46,10 @@ func (c *Client) Attend(h Hooks) {
 }
 
 // Room is how many calls the upstream has room for, as far as its answers have
-// said, for one of share workers; where there is none, after which time that may
-// change.
-func (c *Client) Room(share int) (calls int, wait time.Duration) {
-	return c.keys.room(share, time.Now())
+// said, for a worker with such a part in it; where there is none, after which
+// time that may change.
+func (c *Client) Room(p pace.Part) (calls int, wait time.Duration) {
+	return c.keys.room(p, time.Now())
 }
 
 // bytesPerToken is a guess that does for most texts; most is what it is believed

@@ -39,13 +39,15 @@ type keyring struct {
 	keys  []*credential
 	turns uint64
 	hooks Hooks
+	part  pace.Part // this worker
 }
 
 // A credential is a key and what is known of it. Where there is none, it is
 // empty.
 type credential struct {
 	key     string
-	ordinal int // from 1, as an operator counts them
+	name    string // among workers
+	ordinal int    // from 1, as an operator counts them
 	learnt  pace.Learnt
 	turn    uint64 // when it was used last
 
@@ -59,12 +61,12 @@ func newKeyring(keys []logging.Secret, authorize func(http.Header, string)) *key
 	for _, k := range keys {
 		if k != "" {
 			r.secrets = append(r.secrets, k.Reveal())
-			r.keys = append(r.keys, &credential{key: k.Reveal(), ordinal: len(r.secrets), learnt: pace.Doubtful()})
+			r.keys = append(r.keys, &credential{key: k.Reveal(), name: nameOf(k.Reveal()), ordinal: len(r.secrets), learnt: pace.Doubtful()})
 		}
 	}
 	slices.SortFunc(r.secrets, func(a, b string) int { return len(b) - len(a) })
 	if len(r.keys) == 0 { // nobody is counted whom nobody knows
-		r.keys = []*credential{{}}
+		r.keys = []*credential{{name: nameOf("")}}
 	}
 	return r
 }
@@ -85,7 +87,7 @@ func (r *keyring) choose(affinity string, tokens int, now time.Time) (*use, erro
 	defer r.mu.Unlock()
 	var best *credential
 	for _, c := range r.keys {
-		if c.usable(now) && (best == nil || c.before(best, affinity, now)) {
+		if c.usable(now) && (best == nil || r.before(c, best, affinity, now)) {
 			best = c
 		}
 	}
@@ -97,14 +99,14 @@ func (r *keyring) choose(affinity string, tokens int, now time.Time) (*use, erro
 	if best.asideFor > 0 { // whether it is good now, one call finds out
 		best.aside = now.Add(best.asideFor)
 	}
-	return &use{r, best, best.learnt.Send(tokens, now)}, nil
+	return &use{ring: r, credential: best, mark: best.learnt.Send(tokens, now)}, nil
 }
 
 // before says whether c is to be chosen rather than o: it has room, it is the
 // one for what calls have in common, it has rested for longer.
-func (c *credential) before(o *credential, affinity string, now time.Time) bool {
-	mine, _ := c.learnt.Room(1, now)
-	theirs, _ := o.learnt.Room(1, now)
+func (r *keyring) before(c, o *credential, affinity string, now time.Time) bool {
+	mine, _ := c.learnt.Room(r.part, now)
+	theirs, _ := o.learnt.Room(r.part, now)
 	if (mine > 0) != (theirs > 0) {
 		return mine > 0
 	}
@@ -172,12 +174,13 @@ func (r *keyring) blocked(now time.Time) time.Time {
 	return first
 }
 
-// room is how many calls may be sent by one of share workers; where it is none,
-// after which time that may change. With no good credential it is any number:
+// room is how many calls may be sent by such a part of the workers; where it is
+// none, after which time that may change. With no good credential it is any number:
 // calls had better fail than wait.
-func (r *keyring) room(share int, now time.Time) (calls int, wait time.Duration) {
+func (r *keyring) room(p pace.Part, now time.Time) (calls int, wait time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.part = p
 	wait = pace.Ever
 	for _, c := range r.keys {
 		switch {
@@ -185,7 +188,7 @@ func (r *keyring) room(share int, now time.Time) (calls int, wait time.Duration)
 		case now.Before(c.cool):
 			wait = min(wait, c.cool.Sub(now))
 		default:
-			n, after := c.learnt.Room(share, now)
+			n, after := c.learnt.Room(p, now)
 			calls = min(calls+n, math.MaxInt32)
 			wait = min(wait, after)
 		}

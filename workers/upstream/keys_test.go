@@ -13,6 +13,7 @@ import (
 	"github.com/offbeat-studio/allama/shared/dialect/openai"
 	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/logging"
+	"github.com/offbeat-studio/allama/shared/pace"
 )
 
 func bearer(h http.Header, key string) { h.Set("Authorization", "Bearer "+key) }
@@ -126,7 +127,7 @@ func TestWhenAllKeysCoolTheProviderIsPausedUntilTheFirst(t *testing.T) {
 	if e, ok := errors.AsType[*llm.Error](err); !ok || e.Code != llm.CodeRateLimited || e.RetryAfter != 10*time.Second || !e.Unsent {
 		t.Errorf("got %+v, want that nothing be sent for 10s", err)
 	}
-	if n, wait := r.room(1, now); n != 0 || wait <= 0 {
+	if n, wait := r.room(pace.Part{}, now); n != 0 || wait <= 0 {
 		t.Errorf("room for %d, wait %v, want none", n, wait)
 	}
 }

@@ -17,6 +17,7 @@ type use struct {
 	ring *keyring
 	*credential
 	mark pace.Mark
+	asks bool // for no more than a list or the like, which has limits of its own
 }
 
 // lost says that the call has had no answer.
@@ -31,7 +32,11 @@ func (u *use) lost() {
 func (u *use) heard(h http.Header, now time.Time) {
 	reading := pace.Read(h, now)
 	u.ring.mu.Lock()
-	u.learnt.Hear(u.mark, reading, false, now)
+	if u.asks && reading == (pace.Reading{}) {
+		u.learnt.Lost(u.mark) // nothing can be learnt from that
+	} else {
+		u.learnt.Hear(u.mark, reading, false, now)
+	}
 	again := u.asideFor > 0
 	u.aside, u.asideFor = time.Time{}, 0
 	u.ring.mu.Unlock()
@@ -63,7 +68,9 @@ func (u *use) tooMany(e *llm.Error, h http.Header, now time.Time) *llm.Error {
 	}
 	told := *e
 	r.mu.Lock()
-	u.learnt.Hear(u.mark, pace.Read(h, now), true, now)
+	reading := pace.Read(h, now)
+	reading.RetryAfter = cmp.Or(reading.RetryAfter, e.RetryAfter) // the error may say it in its body
+	u.learnt.Hear(u.mark, reading, true, now)
 	if until := now.Add(min(wait, maxCool)); until.After(u.cool) {
 		u.cool = until
 	}

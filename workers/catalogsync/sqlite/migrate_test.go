@@ -12,7 +12,7 @@ func TestAnOlderFileIsKept(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "allama.db")
 	s := open(t, path)
 	mustSave(t, s, bare("a", "m"))
-	if _, err := s.db.Exec(`ALTER TABLE providers DROP COLUMN native; ALTER TABLE models DROP COLUMN facts; DROP TABLE provider_definitions; DROP TABLE provider_roster; DROP TABLE provider_states; PRAGMA user_version = 1`); err != nil {
+	if _, err := s.db.Exec(`ALTER TABLE providers DROP COLUMN native; ALTER TABLE models DROP COLUMN facts; DROP TABLE provider_definitions; DROP TABLE provider_roster; DROP TABLE provider_states; DROP TABLE provider_caps; PRAGMA user_version = 1`); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {

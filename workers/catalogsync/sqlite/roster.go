@@ -31,9 +31,10 @@ func saveRoster(ctx context.Context, tx *sql.Tx, r roster.Roster) error {
 	}
 	for _, d := range r.Definitions {
 		_, err := tx.ExecContext(ctx, `
-			INSERT INTO provider_definitions (name, kind, host, sealed_key, inactive, max_concurrency, timeout, strict, beta)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			d.Name, d.Kind, d.Host, []byte(d.Key), d.Inactive, d.MaxConcurrency, d.Timeout, d.Strict, d.Beta)
+			INSERT INTO provider_definitions (name, kind, host, sealed_key, sealed_keys, inactive, max_concurrency, rpm, tpm, timeout, strict, beta, pool)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			d.Name, d.Kind, d.Host, []byte(d.Key), document[[]roster.Sealed]{&d.Keys}, d.Inactive, d.MaxConcurrency, d.RPM, d.TPM,
+			d.Timeout, d.Strict, d.Beta, document[roster.Pool]{&d.Pool})
 		if err != nil {
 			return err
 		}
@@ -45,6 +46,9 @@ func saveRoster(ctx context.Context, tx *sql.Tx, r roster.Roster) error {
 		if _, err := tx.ExecContext(ctx, `INSERT INTO provider_states (name, state) VALUES (?, ?)`, name, string(state)); err != nil {
 			return err
 		}
+	}
+	if err := saveCaps(ctx, tx, r.Caps); err != nil {
+		return err
 	}
 	_, err := tx.ExecContext(ctx, `
 		INSERT INTO provider_roster (one, revision) VALUES (1, ?)
@@ -67,6 +71,9 @@ func (s *Store) LoadRoster(ctx context.Context) (roster.Roster, error) {
 	if err == nil {
 		r.States, err = s.loadStates(ctx)
 	}
+	if err == nil {
+		r.Caps, err = s.loadCaps(ctx)
+	}
 	if err != nil {
 		return roster.Roster{}, fmt.Errorf("load roster: %w", judge(err))
 	}
@@ -75,7 +82,7 @@ func (s *Store) LoadRoster(ctx context.Context) (roster.Roster, error) {
 
 func (s *Store) loadDefinitions(ctx context.Context) (list []roster.Definition, err error) {
 	rows, err := s.db.QueryContext(ctx, `
-		SELECT name, kind, host, sealed_key, inactive, max_concurrency, timeout, strict, beta
+		SELECT name, kind, host, sealed_key, sealed_keys, inactive, max_concurrency, rpm, tpm, timeout, strict, beta, pool
 		FROM provider_definitions ORDER BY name`)
 	if err != nil {
 		return nil, err
@@ -83,7 +90,8 @@ func (s *Store) loadDefinitions(ctx context.Context) (list []roster.Definition, 
 	defer rows.Close()
 	for rows.Next() {
 		var d roster.Definition
-		err := rows.Scan(&d.Name, &d.Kind, &d.Host, (*[]byte)(&d.Key), &d.Inactive, &d.MaxConcurrency, &d.Timeout, &d.Strict, &d.Beta)
+		err := rows.Scan(&d.Name, &d.Kind, &d.Host, (*[]byte)(&d.Key), document[[]roster.Sealed]{&d.Keys}, &d.Inactive, &d.MaxConcurrency,
+			&d.RPM, &d.TPM, &d.Timeout, &d.Strict, &d.Beta, document[roster.Pool]{&d.Pool})
 		if err != nil {
 			return nil, unreadable(err)
 		}

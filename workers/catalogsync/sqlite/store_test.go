@@ -223,7 +223,7 @@ func TestOpenRefuses(t *testing.T) {
 func TestOpenSetsThePragmas(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "allama.db"))
 	for pragma, want := range map[string]string{
-		"journal_mode": "wal", "busy_timeout": "5000", "foreign_keys": "1", "trusted_schema": "0", "synchronous": "1", "user_version": "6",
+		"journal_mode": "wal", "busy_timeout": "5000", "foreign_keys": "1", "trusted_schema": "0", "synchronous": "1", "user_version": "7",
 	} {
 		var got string
 		if err := s.db.QueryRow("PRAGMA " + pragma).Scan(&got); err != nil || got != want {
