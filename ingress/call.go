@@ -71,6 +71,7 @@ func (e *endpoint) carry(w *response, r *http.Request, run func(*exchange, *http
 		x.fail(r.Context())
 	}
 	x.log(r.Context())
+	x.count()
 	if x.err != nil && cut { // nothing else can say that a part is missing
 		panic(http.ErrAbortHandler)
 	}

@@ -168,6 +168,7 @@ func (x *exchange) logAttempt(ctx context.Context, err error, step failover.Step
 	}
 	e := llm.AsError(err)
 	x.slip.fails(e)
+	x.endpoint.server.meter.calls.Failed(x.target.Provider.Name, string(e.Code), next)
 	attrs := []slog.Attr{
 		slog.String(logging.KeyRequest, x.out.id), slog.Int("attempt", x.course.number),
 		slog.String(logging.KeyProvider, x.target.Provider.Name), slog.String("upstream_model", x.target.Upstream),

@@ -54,13 +54,17 @@ func (e *endpoint) answerOnce(d *errand, out *response, body []byte, claim *idem
 
 // settle tells other servers what has become of an errand.
 func (s *errands) settle(ctx context.Context, d *errand, claim *idem.Claim, log *slog.Logger) {
+	var answer idem.Answer
 	s.mu.Lock()
 	state := d.state
+	if state == errandKept {
+		answer = d.tape.answer() // which may be dropped at any time
+	}
 	s.mu.Unlock()
 	var err error
 	switch state {
 	case errandKept:
-		if err = claim.Settle(ctx, d.tape.answer(), s.ttl); err == nil {
+		if err = claim.Settle(ctx, answer, s.ttl); err == nil {
 			return
 		}
 		log.Warn("an answer cannot be kept for other servers", slog.Any(logging.KeyError, err))
@@ -84,10 +88,10 @@ func (e *endpoint) repeat(ctx context.Context, d *errand, out *response, other i
 	switch {
 	case err != nil:
 		err = errNoBook(err)
+	case other.Print != "" && other.Print != d.print: // one of a later version may have none
+		err = errOther
 	case other.State == idem.Unkept:
 		err = errUnkept
-	case other.Print != d.print:
-		err = errOther
 	default:
 		if body, err = s.book.Answer(ctx, d.key, other); err != nil {
 			err = errNoBook(err)

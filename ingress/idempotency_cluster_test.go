@@ -174,6 +174,26 @@ func TestServerThatLostItsClaimEndsTheCall(t *testing.T) {
 	}
 }
 
+// A key that was used with another request is refused as such at each server,
+// whether the answer was kept or not.
+func TestAKeyOfAnotherRequestIsRefusedThoughItsAnswerWasNotKept(t *testing.T) {
+	one, other := newPair(t, keeping())
+	one.server.errands.budget = recordSize + 1 // and no answer
+	one.worker("oai", says(bus.End{}, hello()...))
+	if got := one.post("/v1/messages", ask("gpt-4o", false), "Idempotency-Key", "k"); got.status != 200 {
+		t.Fatalf("got %d %s", got.status, got.body)
+	}
+	another := strings.Replace(ask("gpt-4o", false), "{", `{"metadata":{"user_id":"u"},`, 1)
+	for name, g := range map[string]*rig{"the server that ran it": one, "the other one": other} {
+		if got := g.post("/v1/messages", another, "Idempotency-Key", "k"); got.status != 422 {
+			t.Errorf("another request, %s: got %d %s, want 422", name, got.status, got.body)
+		}
+		if got := g.post("/v1/messages", ask("gpt-4o", false), "Idempotency-Key", "k"); got.status != 409 {
+			t.Errorf("the same request, %s: got %d %s, want 409", name, got.status, got.body)
+		}
+	}
+}
+
 func TestNothingRunsOnceWhileNobodyKnows(t *testing.T) {
 	g := newRig(t, keeping()) // without a bucket
 	g.server.errands.book = g.book()

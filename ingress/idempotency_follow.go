@@ -55,6 +55,7 @@ func (e *endpoint) logReplay(ctx context.Context, w *response) {
 	if ctx.Err() != nil {
 		status = statusGone
 	}
+	e.server.meter.calls.Replayed(e.speaker.Name(), e.route.Operation)
 	e.server.log.LogAttrs(ctx, slog.LevelInfo, "call replayed", slog.String(logging.KeyRequest, w.id),
 		slog.String(logging.KeyDialect, e.speaker.Name()), slog.String("operation", e.route.Operation),
 		slog.Int("status", status), slog.Int64("ms", time.Since(w.began).Milliseconds()))

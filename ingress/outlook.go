@@ -2,6 +2,7 @@ package ingress
 
 import (
 	"cmp"
+	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
@@ -15,6 +16,8 @@ type query struct {
 	From string `json:"from"`          // the server that asks, which need not answer
 	Key  string `json:"key,omitempty"` // whose calls are to be shown
 	All  bool   `json:"all,omitempty"` // everybody's are
+
+	Limit *int `json:"limit,omitempty"` // how many calls are to be shown at the most; nil: as many as fit
 }
 
 // An outlook is what one server has to say.
@@ -39,21 +42,26 @@ type shownCall struct {
 	Attempts []try       `json:"attempts"`
 }
 
-// maxOutlook is about how many bytes of calls a server tells of: what NATS takes
-// as one message, with some room.
-const maxOutlook = 800 << 10
+// maxOutlook is how many bytes a server tells: what NATS takes as one message, with
+// some room.
+const maxOutlook = 900 << 10
 
-// look returns what is to be seen at this server.
+// look returns what is to be seen at this server. Of too many calls there is only
+// a part, but all are counted.
 func (s *Server) look(q query) outlook {
 	slips, rooms := s.board.all(), s.gate.Snapshot()
 	o := outlook{Server: s.cluster.id, Rooms: rooms, Calls: []shownCall{}}
-	left := maxOutlook
+	left := maxOutlook - sizeOf(o.Server) - len(rooms)*roomSize
 	add := func(c shownCall) {
 		if !q.All && c.Key != q.Key {
 			return
 		}
-		c.Ingress = s.cluster.id
-		if left -= c.size(); left < 0 {
+		if c.Ingress = s.cluster.id; left > 0 && (q.Limit == nil || len(o.Calls) < *q.Limit) {
+			left -= sizeOf(c)
+		} else {
+			left = 0 // those behind it are not shown in its place
+		}
+		if left <= 0 {
 			o.More++
 			return
 		}
@@ -84,13 +92,16 @@ func idOf(token string) string {
 	return idPrefix + request
 }
 
-// size is about how many bytes a call takes.
-func (c *shownCall) size() int {
-	n := 300 + len(c.Key) + len(c.Model)
-	for _, t := range c.Attempts {
-		n += 200 + len(t.Provider) + len(t.Model) + len(t.Message)
+// roomSize is more than what a room takes without its calls.
+const roomSize = 500
+
+// sizeOf is how many bytes a value takes in a message.
+func sizeOf(v any) int {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return 0 // it will be said of the message
 	}
-	return n
+	return len(text) + 1
 }
 
 // sortCalls puts calls in the order in which they are shown: by provider, those

@@ -1,6 +1,7 @@
 package ingress
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -26,8 +27,14 @@ type hints struct {
 	limit int    // of the tokens of the answer; 0: none
 }
 
-// outputLimits are the fields with the limit of an answer.
+// outputLimits are the fields with the limit of an answer, in all dialects but
+// Ollama's, which has it among its options.
 var outputLimits = []string{"max_tokens", "max_completion_tokens", "max_output_tokens"}
+
+const (
+	ollamaOptions = "options"
+	ollamaLimit   = "num_predict" // negative: there is none
+)
 
 // see takes a field in.
 func (n *hints) see(f rawjson.Field) {
@@ -36,6 +43,12 @@ func (n *hints) see(f rawjson.Field) {
 		_ = json.Unmarshal(f.Value, &n.tier) // what is no string is no tier
 	case slices.Contains(outputLimits, f.Key):
 		_ = json.Unmarshal(f.Value, &n.limit)
+	case f.Key == ollamaOptions && bytes.HasPrefix(f.Value, []byte("{")):
+		for option := range rawjson.Fields(f.Value) {
+			if option.Key == ollamaLimit {
+				_ = json.Unmarshal(option.Value, &n.limit)
+			}
+		}
 	}
 }
 

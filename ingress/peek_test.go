@@ -58,6 +58,27 @@ func TestPeekRefusesNamesThatDoNotTravel(t *testing.T) {
 	}
 }
 
+func TestTheLimitOfAnAnswerIsReadInEachDialect(t *testing.T) {
+	for body, want := range map[string]int{
+		`{"max_tokens":7}`:                                7,
+		`{"max_completion_tokens":7}`:                     7,
+		`{"max_output_tokens":7}`:                         7,
+		`{"options":{"temperature":0.5,"num_predict":7}}`: 7,
+		`{"options":{"num_predict":-1}}`:                  outputGuess,
+		`{"options":{"num_predict":"many"}}`:              outputGuess,
+		`{"options":"{\"num_predict\":7}"}`:               outputGuess,
+		`{"options":{"stop":[{"num_predict":7}]}}`:        outputGuess,
+		`{"options":null,"num_predict":7}`:                outputGuess,
+		`{"messages":[{"max_tokens":7,"num_predict":7}]}`: outputGuess,
+		`{"max_tokens":null,"options":{}}`:                outputGuess,
+	} {
+		p, err := peek([]byte(body), false)
+		if got := p.outputTokens(); got != want || err != nil {
+			t.Errorf("%s: got %d tokens, %v, want %d", body, got, err, want)
+		}
+	}
+}
+
 func TestEndlessLimitIsStillANumber(t *testing.T) {
 	p, err := peek([]byte(`{"model":"a","max_tokens":9223372036854775807}`), false)
 	if err != nil {

@@ -131,11 +131,7 @@ func fromElsewhere(r *http.Request) bool {
 // neither asked about nor repeated: it may be long, or meant to be taken for
 // something else in a log.
 func (s *Server) askRoster(w *response, r *http.Request, ask roster.Request) (roster.Answer, error) {
-	switch {
-	case ask.Name == "" || roster.ValidName(ask.Name):
-	case ask.Action == roster.Add:
-		return roster.Answer{}, invalid("name", "name: use lower-case letters, digits, - and _, at most 63, and begin with a letter or a digit")
-	default:
+	if ask.Name != "" && !roster.ValidName(ask.Name) {
 		return roster.Answer{}, &llm.Error{Code: llm.CodeNotFound, Message: "there is no provider of that name"}
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), manageTimeout)
@@ -191,11 +187,24 @@ func (s *Server) setProvider(w *response, r *http.Request, status int, action ro
 	if err != nil {
 		return err
 	}
-	name, set, err := readChange(body, name, s.providers.Sealer)
+	c, err := readChange(body, name, s.providers.Sealer)
 	if err != nil {
 		return err
 	}
-	return s.answerWith(w, r, status, roster.Request{Action: action, Name: name, Set: set})
+	a, err := s.askRoster(w, r, roster.Request{Action: action, Name: c.name, Set: c.set, Problems: c.problems})
+	if refusal := c.problems.Refusal(); refusal != nil && (err == nil || isUnanswered(err)) {
+		return refusal // nobody has looked for more
+	}
+	if err != nil {
+		return err
+	}
+	return s.showOne(w, status, a)
+}
+
+// isUnanswered reports whether an error is that nobody has answered.
+func isUnanswered(err error) bool {
+	e, ok := errors.AsType[*llm.Error](err)
+	return ok && (e.Code == llm.CodeOverloaded || e.Code == llm.CodeTimeout)
 }
 
 // answerWith answers with the provider that was asked about.

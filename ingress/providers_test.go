@@ -2,9 +2,11 @@ package ingress
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +37,9 @@ type clerk struct {
 
 func (c *clerk) ask(_ context.Context, r roster.Request) (roster.Answer, error) {
 	c.asked = append(c.asked, r)
+	if refusal := r.Problems.Refusal(); refusal != nil && c.err == nil {
+		return roster.Answer{Error: refusal}, nil
+	}
 	return c.answer, c.err
 }
 
@@ -146,8 +151,8 @@ func TestWhatIsNoNameOfAProvider(t *testing.T) {
 	if got := g.post("/api/v1/providers", `{"name":"`+strings.Repeat("a", 60_000)+`","kind":"openai"}`, pairs(jsonBody)...); got.status != 400 || len(got.body) > 300 {
 		t.Errorf("added: got %d %.200s", got.status, got.body)
 	}
-	if len(c.asked) > 0 {
-		t.Errorf("asked for %d things", len(c.asked))
+	if len(c.asked) != 1 || c.asked[0].Name != "" || len(c.asked[0].Problems) != 1 {
+		t.Errorf("asked for %d things, want one without a name, to hear what else is wrong", len(c.asked))
 	}
 }
 
@@ -195,8 +200,100 @@ func TestAProvidersKeyLeavesTheIngressSealed(t *testing.T) {
 			t.Errorf("%s: got %d %s, want 400 without the key", bad, got.status, got.body)
 		}
 	}
-	if len(c.asked) != 3 {
-		t.Errorf("asked %d times, want 3", len(c.asked))
+	for _, asked := range c.asked[len(c.asked)-5:] {
+		if data, err := json.Marshal(asked); len(asked.Problems) == 0 || strings.Contains(string(data), canary) || err != nil {
+			t.Errorf("asked for %s, %v, want that there are problems and no key", data, err)
+		}
+	}
+}
+
+func TestAllSettingsOfAProviderAreRead(t *testing.T) {
+	g, c := withClerk(t, nil)
+	second := 1500 * time.Millisecond
+	for _, tt := range []struct {
+		body string
+		want roster.Patch
+	}{
+		{`{"max_concurrency":4,"rpm":60,"tpm":90000}`, roster.Patch{MaxConcurrency: new(4), RPM: new(60), TPM: new(90_000)}},
+		{`{"max_concurrency":null,"rpm":0,"timeout":null}`, roster.Patch{MaxConcurrency: new(0), RPM: new(0), Timeout: new(time.Duration)}},
+		{`{"parallel":8,"max_loaded":2,"switch_after":"1500ms","model_concurrency":6,"num_ctx":"8192, fixed"}`, roster.Patch{Pool: roster.PoolPatch{
+			Parallel: new(8), MaxLoaded: new(2), SwitchAfter: &second, PerModel: new(6), Context: &roster.Context{Tokens: 8192, Fixed: true},
+		}}},
+		{`{"num_ctx":4096}`, roster.Patch{Pool: roster.PoolPatch{Context: &roster.Context{Tokens: 4096}}}},
+		{`{"num_ctx":null,"switch_after":"","max_loaded":null}`, roster.Patch{Pool: roster.PoolPatch{Context: &roster.Context{}, SwitchAfter: new(time.Duration), MaxLoaded: new(0)}}},
+		{`{"api_keys":[]}`, roster.Patch{Key: &roster.Sealed{}}},
+	} {
+		if got := g.do(g.request("PATCH", "/api/v1/providers/x", tt.body, pairs(jsonBody)...)); got.status != 200 {
+			t.Fatalf("%s: got %d %s", tt.body, got.status, got.body)
+		}
+		if got := c.asked[len(c.asked)-1].Set; !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("%s: asked for %+v want %+v", tt.body, got, tt.want)
+		}
+	}
+	g.do(g.request("PATCH", "/api/v1/providers/x", `{"api_keys":["k1","k2","k1","k3"]}`, pairs(jsonBody)...))
+	set := c.asked[len(c.asked)-1].Set
+	opened := ""
+	for _, sealed := range append([]roster.Sealed{*set.Key}, set.Keys...) {
+		key, err := g.server.providers.Sealer.Open("x", sealed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		opened += key.Reveal() + " "
+	}
+	if opened != "k1 k2 k3 " {
+		t.Errorf("sealed %q, want each key once", opened)
+	}
+}
+
+// All that is wrong is told at once, in the order in which it was said, and in
+// the client's own form.
+func TestAllProblemsOfAChangeAreToldAtOnce(t *testing.T) {
+	g, c := withClerk(t, nil)
+	g.server.providers.Sealer = nil
+	body := `{"kind":7,"rpm":"60","timeout":"9","num_ctx":"8k","surprise":1,"host":"u:p@h","api_keys":["k"]}`
+	const want = `kind: is not of the right type: it must be a text; rpm: is not of the right type: it must be a whole number; ` +
+		`timeout: must be a duration such as 30s or 5m; num_ctx: want a number of tokens such as 8192, or 8192,fixed where clients cannot choose; ` +
+		`host: must have no user and no password in it; there is a field that is not known; known are `
+	for _, err := range []error{nil, bus.ErrNoSync} { // with nobody to ask, what is known is told
+		c.err = err
+		got := g.post("/api/v1/providers", body, pairs(jsonBody)...)
+		var answer struct {
+			Error struct{ Message, Param string }
+		}
+		if json.Unmarshal([]byte(got.body), &answer) != nil || got.status != 400 || answer.Error.Param != "kind" ||
+			!strings.HasPrefix(answer.Error.Message, want) || !strings.Contains(answer.Error.Message, "; api_keys: no key can be kept here") {
+			t.Errorf("got %d %s\nwant 400 with %s", got.status, got.body, want)
+		}
+	}
+	if got := g.do(g.request("PATCH", "/api/v1/providers/x", `{"rpm":"60"}`, pairs(jsonBody, "Anthropic-Version: 2023-06-01")...)); got.status != 400 ||
+		!strings.HasPrefix(got.body, `{"type":"error","error":{"type":"invalid_request_error","message":"rpm: is not of the right type`) {
+		t.Errorf("to a client of Anthropic's: got %d %s", got.status, got.body)
+	}
+	for _, tt := range []struct{ path, body, want string }{
+		{"/x", `{"name":"y","kind":"openai"}`, "name: cannot be changed"},
+		{"/x", `{"api_key":"k","api_keys":["k"]}`, "api_keys: give these or api_key"},
+		{"/x", `{"api_keys":["k",""]}`, "api_keys: must be printable"},
+		{"/x", `{"active":null}`, "active: is not of the right type"},
+		{"/x", `{"num_ctx":-1}`, "num_ctx: want a number of tokens"},
+		{"/x", `{"rpm":1.5}`, "rpm: is not of the right type"},
+	} {
+		if got := g.do(g.request("PATCH", "/api/v1/providers"+tt.path, tt.body, pairs(jsonBody)...)); got.status != 400 || !strings.Contains(got.body, tt.want) {
+			t.Errorf("%s: got %d %s want 400 with %q", tt.body, got.status, got.body, tt.want)
+		}
+	}
+}
+
+func TestSettingsAreShown(t *testing.T) {
+	g, c := withClerk(t, nil)
+	c.answer.Providers = []roster.Provider{{
+		Name: "oai", Kind: "ollama", BaseURL: "http://a/api,http://b/api", Source: roster.Environment, Active: true, HasKey: true, Keys: 3,
+		Limits: roster.Limits{MaxConcurrency: 4, RPM: 60, TPM: 9000, Configured: new(8)},
+		Pool:   roster.Pool{Parallel: 2, MaxLoaded: 1, SwitchAfter: time.Second, PerModel: 5, Context: roster.Context{Tokens: 8192, Fixed: true}},
+	}}
+	const want = `"read_only":true,"active":true,"has_key":true,"keys":3,"max_concurrency":4,"rpm":60,"tpm":9000,"overridden":{"max_concurrency":8},` +
+		`"strict":false,"parallel":2,"max_loaded":1,"switch_after":"1s","model_concurrency":5,"num_ctx":"8192,fixed",`
+	if got := g.get("/api/v1/providers/oai"); !strings.Contains(got.body, want) {
+		t.Errorf("got  %s\nwant %s", got.body, want)
 	}
 }
 

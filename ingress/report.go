@@ -30,7 +30,9 @@ func (r *relay) callHeaders(warnings []llm.Warning) {
 func (r *relay) leave() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.attempts += r.call.Attempts()
+	n := r.call.Attempts()
+	r.endpoint.server.meter.calls.Tried(r.target.Provider.Name, n)
+	r.attempts += n
 	r.queued += r.call.Queued()
 	r.call = nil
 }

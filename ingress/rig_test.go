@@ -20,6 +20,7 @@ import (
 	"github.com/offbeat-studio/allama/shared/bus/bustest"
 	"github.com/offbeat-studio/allama/shared/catalog"
 	"github.com/offbeat-studio/allama/shared/llm"
+	"github.com/offbeat-studio/allama/shared/metrics"
 )
 
 // timing is the bus in a hurry.
@@ -90,7 +91,7 @@ func newRig(t *testing.T, cfg *Config) *rig {
 	}
 	view := catalog.NewView(js, nil)
 	log := slog.New(slog.NewJSONHandler(g.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	if g.server, err = New(*cfg, Parts{Owner: owner, Catalog: view, Logger: log}); err != nil {
+	if g.server, err = New(*cfg, Parts{Owner: owner, Catalog: view, Logger: log, Metrics: metrics.New(metrics.Build{}, nil)}); err != nil {
 		t.Fatal(err)
 	}
 	g.background(owner.Run)

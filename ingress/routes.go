@@ -48,6 +48,7 @@ func (s *Server) router() *mux.Router {
 	s.addProviders(add)
 	add("/api/v1/queue", s.showQueue, read...)
 	add("/api/v1/calls/{id}", s.endCall, http.MethodDelete)
+	add("/metrics", s.showMetrics, read...)
 	add("/api/tags", s.listTags, read...)
 	add("/api/show", s.showTag, http.MethodPost)
 	for _, c := range changes {

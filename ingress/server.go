@@ -18,6 +18,7 @@ import (
 	"github.com/offbeat-studio/allama/shared/failover"
 	"github.com/offbeat-studio/allama/shared/idem"
 	"github.com/offbeat-studio/allama/shared/logging"
+	"github.com/offbeat-studio/allama/shared/metrics"
 	"github.com/offbeat-studio/allama/shared/queue"
 )
 
@@ -42,6 +43,7 @@ type Parts struct {
 	Calls   *idem.Book   // of calls with an idempotency key; nil: no other server has the same clients
 
 	Providers Providers
+	Metrics   *metrics.Registry // nil: nothing is counted
 }
 
 // A Server serves clients over HTTP. It is a
@@ -71,6 +73,7 @@ type lobby struct {
 	board   board
 	cluster cluster
 	states  states
+	meter   meter
 }
 
 // life is how far a server has come.
@@ -103,6 +106,7 @@ func New(cfg Config, parts Parts) (*Server, error) {
 	s.errands = newErrands(s.cfg.Keep, parts.Calls)
 	s.guide = failover.NewGuide(failover.Options{Load: s.load})
 	s.gate = queue.NewGate(queue.Options{Depth: s.cfg.QueueDepth, Cap: s.limit})
+	s.meter = s.newMeter(parts.Metrics)
 	if cfg.KeysFile != "" {
 		var err error
 		if s.keys, err = loadKeys(cfg.KeysFile, s.log); err != nil {

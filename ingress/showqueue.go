@@ -2,6 +2,7 @@ package ingress
 
 import (
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/offbeat-studio/allama/shared/queue"
@@ -41,14 +42,36 @@ type shownRoom struct {
 // of others.
 func (s *Server) showQueue(w *response, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
-	looks := s.survey(r.Context(), query{Key: w.key, All: s.seesAll(r)})
+	limit, err := limitOf(r.URL.Query().Get("limit"))
+	if err != nil {
+		refuse(w, s.speakerOrFirst(r), err)
+		return
+	}
+	looks := s.survey(r.Context(), query{Key: w.key, All: s.seesAll(r), Limit: limit})
 	o := queueObject{Object: "queue", Ingresses: len(looks), Calls: []shownCall{}, Providers: s.shownRooms(looks)}
 	for _, l := range looks {
 		o.Calls = append(o.Calls, l.Calls...)
 		o.More += l.More
 	}
 	sortCalls(o.Calls)
+	if limit != nil && len(o.Calls) > *limit {
+		o.More += len(o.Calls) - *limit
+		o.Calls = o.Calls[:*limit]
+	}
 	w.json(contentJSON, o)
+}
+
+// limitOf reads how many calls a client wants to see at the most; nil: as many as
+// there is room for.
+func limitOf(text string) (*int, error) {
+	if text == "" {
+		return nil, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 31)
+	if err != nil {
+		return nil, invalid("limit", "limit must be a whole number, and not negative")
+	}
+	return new(int(n)), nil
 }
 
 // shownRooms sums up what servers say of providers, of which all are shown that
