@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,7 +13,7 @@ import (
 )
 
 // ofCompose are the variables of compose.yaml that are not allama's.
-var ofCompose = []string{"IMAGE", "PUBLISH"}
+var ofCompose = []string{"IMAGE", "PUBLISH", "PUBLISH_GRAFANA", "PUBLISH_PROMETHEUS"}
 
 // A composeCheck loads files of Compose as Compose does; it is a program of its
 // own, for this module must not depend on Compose.
@@ -64,6 +63,7 @@ func TestCompose(t *testing.T) {
 	}
 	t.Run("each rule can be broken", func(t *testing.T) { composeIsLookedAt(t, c) })
 	t.Run("each service takes what it is told", func(t *testing.T) { composeFitsTheConfig(t, c) })
+	t.Run("what can be set can stand in .env", composeTakesTheExample)
 }
 
 // composeIsLookedAt spoils the file in one way after the other.
@@ -84,9 +84,22 @@ func composeIsLookedAt(t *testing.T, c composeCheck) {
 		{"mem_limit: 1g", "mem_limit: 8g", "of its memory"},
 		{"    stop_grace_period: 45s\n    ulimits", "    stop_grace_period: 20s\n    ulimits", "before its calls have ended"},
 		{`IS_DEMO_ACTIVE: "true"`, `OPENAI_API_KEY: "${OPENAI_API_KEY:-}"`, "worker-demo: gets OPENAI_API_KEY"},
+		{"IS_OLLAMA_ACTIVE: ${IS_OLLAMA_ACTIVE:-}\n", "OLLAMA_API_KEY: ${OLLAMA_API_KEY:-}\n", "sync: gets OLLAMA_API_KEY"},
+		{"command: [sync]\n    networks: [bus,", "command: [sync]\n    networks: [egress, bus,", "sync: has a way to providers"},
 		{"key-worker-demo:/credentials/worker-demo:ro", "key-worker:/credentials/worker:ro", "worker-demo: has not the one key"},
 		{"key-ingress:/credentials/ingress:ro", "key-ingress:/credentials/ingress", "can change the key"},
 		{"    healthcheck: *health\n    stop_grace_period: 15s", "    stop_grace_period: 15s", "sync: is not asked for its health"},
+		{"    internal: true\n  watch", "    internal: false\n  watch", "network metrics: is not internal"},
+		{"command: [sync]", "command: [sync]\n    build: .", "sync: builds the image, too"},
+		{"    build: .\n", "", "bootstrap: does not build the image"},
+		{"networks: [bus, edge, metrics]", "networks: [bus, edge]", "ingress: is not seen by Prometheus"},
+		{"networks: [metrics, watch]", "networks: [bus, metrics, watch]", "prometheus: is on the bus"},
+		{"networks: [watch]", "networks: [egress, watch]", "grafana: has a way to providers"},
+		{"grafana/grafana:12.2.1", "grafana/grafana", "is of no version"},
+		{`user: "472:0"`, `user: "0:472"`, "grafana: runs as 0:472"},
+		{"PUBLISH_GRAFANA:-127.0.0.1:3000", "PUBLISH_GRAFANA:-0.0.0.0:3000", "grafana: publishes a port to others"},
+		{"alerts.yml:ro", "alerts.yml", "prometheus: can change the file"},
+		{"- grafana:/var/lib/grafana", "- key-ingress:/var/lib/grafana:ro", "grafana: gets the key in key-ingress"},
 	} {
 		spoilt := strings.Replace(string(text), tt.old, tt.with, 1)
 		if spoilt == string(text) {
@@ -131,10 +144,8 @@ func composeFitsTheConfig(t *testing.T, c composeCheck) {
 		if err != nil {
 			t.Errorf("%s: %v", service, err)
 		}
-		if service == "sync" && err == nil {
-			if got := fmt.Sprintf("%d %s", len(cfg.Providers), cfg.Providers[0].Name); got != "1 demo" {
-				t.Errorf("with nothing set sync lists %s, want 1 demo", got)
-			}
+		if service == "sync" && err == nil && len(cfg.Off) > 0 {
+			t.Errorf("with nothing set sync leaves out %q", cfg.Off)
 		}
 	}
 	text, err := os.ReadFile("compose.yaml")
@@ -144,6 +155,25 @@ func composeFitsTheConfig(t *testing.T, c composeCheck) {
 	for _, m := range regexp.MustCompile(`\$\{([A-Z_]+)`).FindAllStringSubmatch(string(text), -1) {
 		if !l.known[m[1]] && !slices.Contains(ofCompose, m[1]) {
 			t.Errorf("compose.yaml takes %s, which is no variable", m[1])
+		}
+	}
+}
+
+// composeTakesTheExample looks for all variables that the parts of the stack go
+// by, but for those that say where things are: those are as the stack has them.
+func composeTakesTheExample(t *testing.T) {
+	example, err := os.ReadFile(".env.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stack, err := os.ReadFile("compose.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	itsOwn := regexp.MustCompile(`_FILE$|^ALLAMA_(NATS_\w+|API_KEY|DATA_DIR|DRAIN_\w+|HEALTH_LISTEN|LOG_DIR|PROVIDERS)$`)
+	for _, m := range regexp.MustCompile(`(?m)^# ((?:ALLAMA|IS|OPENAI|ANTHROPIC|OLLAMA|DEMO)_[A-Z0-9_]+)=`).FindAllStringSubmatch(string(example), -1) {
+		if name := m[1]; !itsOwn.MatchString(name) && !regexp.MustCompile(`\$\{`+name+`:?-`).Match(stack) {
+			t.Errorf("compose.yaml passes %s on to nobody", name)
 		}
 	}
 }

@@ -31,7 +31,7 @@ func startUsers(t *testing.T, u *upstream) (s *stack, healths map[string]string)
 		s.run(t, command, env...)
 	}
 	run("broker", "broker --config "+filepath.Join(dir, "broker", "nats.conf"))
-	run("sync", "sync", append(u.env(), secretKey)...)
+	run("sync", "sync") // which hears of all providers from their workers
 	run("worker-openai", "worker --provider openai", "OPENAI_HOST="+u.URL+"/v1", "OPENAI_API_KEY=sk-canary-openai", "IS_OLLAMA_ACTIVE=false")
 	run("worker-anthropic", "worker --provider anthropic", "ANTHROPIC_HOST="+u.URL, "ANTHROPIC_API_KEY=sk-canary-anthropic", "IS_OLLAMA_ACTIVE=false")
 	run("worker-ollama", "worker --provider ollama", "OLLAMA_HOST="+u.URL)
@@ -110,8 +110,13 @@ func TestStackWithUsers(t *testing.T) {
 		}
 	}
 	t.Run("a key is with those who need it", func(t *testing.T) {
-		s.wantKeyOnlyIn(t, "sk-canary-openai", "worker --provider openai", "sync")
-		s.wantKeyOnlyIn(t, "sk-canary-anthropic", "worker --provider anthropic", "sync")
+		s.wantKeyOnlyIn(t, "sk-canary-openai", "worker --provider openai")
+		s.wantKeyOnlyIn(t, "sk-canary-anthropic", "worker --provider anthropic")
+		for _, without := range []string{"sync", "worker --provider openai"} {
+			if holds(t, s.processes[without].cmd.Process.Pid, canaryKey) {
+				t.Errorf("%s holds the key of what was defined at run time", without)
+			}
+		}
 	})
 	for line := range strings.Lines(s.log.String()) {
 		if strings.Contains(strings.ToLower(line), "violation") || strings.Contains(line, "canary") {

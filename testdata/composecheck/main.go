@@ -48,13 +48,16 @@ func split(args []string) (files, environment []string) {
 	return files, environment
 }
 
-// environment returns what each service is told.
+// environment returns what each service is told that is a part of allama.
 func environment(ctx context.Context, files, env []string) (lines []string, err error) {
 	project, err := load(ctx, files, env, "*")
 	if err != nil {
 		return nil, err
 	}
 	for name, s := range project.Services {
+		if !ours(s) {
+			continue
+		}
 		for key, value := range s.Environment {
 			if value != nil {
 				lines = append(lines, fmt.Sprintf("%s %s=%s", name, key, *value))
@@ -112,8 +115,10 @@ func complaints(p *types.Project) []string {
 			found = append(found, name+": is not there")
 		}
 	}
-	if !p.Networks["bus"].Internal {
-		found = append(found, "network bus: is not internal")
+	for _, network := range []string{"bus", "metrics"} {
+		if n, ok := p.Networks[network]; ok && !n.Internal {
+			found = append(found, "network "+network+": is not internal")
+		}
 	}
 	slices.Sort(found)
 	return found

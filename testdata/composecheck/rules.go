@@ -14,13 +14,16 @@ const (
 	user  = "65532:65532"
 )
 
-// keysOf says who beside a provider's own worker may have its key.
+// keysOf says who may have a key.
 var keysOf = map[string][]string{
-	"OPENAI_API_KEY":    {"worker-openai", "sync"},
-	"ANTHROPIC_API_KEY": {"worker-anthropic", "sync"},
-	"OLLAMA_API_KEY":    {"worker-ollama", "sync"},
-	"ALLAMA_SECRET_KEY": {"ingress", "sync", "worker-extra"},
+	"OPENAI_API_KEY":    {"worker-openai"},
+	"ANTHROPIC_API_KEY": {"worker-anthropic"},
+	"OLLAMA_API_KEY":    {"worker-ollama"},
+	"ALLAMA_SECRET_KEY": {"ingress", "worker-extra"},
 }
+
+// ours reports whether a service is a part of allama. The others only look on.
+func ours(s types.ServiceConfig) bool { return s.Name != "prometheus" && s.Name != "grafana" }
 
 // A rule is something that must hold.
 type rule struct {
@@ -42,6 +45,10 @@ func image(s types.ServiceConfig) []string {
 	return broken(
 		rule{ok && tag != "latest", "the image " + s.Image + " is of no version"},
 		rule{s.ContainerName == "", "has a container_name, so it cannot be scaled"},
+		// Several would be built at once, and all but the first fail for the
+		// image being there; so one that the others wait for builds it.
+		rule{s.Build == nil || once(s), "builds the image, too"},
+		rule{s.Build != nil || !once(s), "does not build the image"},
 	)
 }
 
@@ -50,9 +57,10 @@ func limits(s types.ServiceConfig) []string {
 	if text := s.Environment["GOMEMLIMIT"]; text != nil {
 		fmt.Sscanf(*text, "%dMiB", &goLimit)
 	}
+	owner, _, _ := strings.Cut(s.User, ":")
 	share := float64(goLimit<<20) / float64(max(s.MemLimit, 1))
 	return broken(
-		rule{s.User == user, "runs as " + s.User},
+		rule{s.User == user || !ours(s) && owner != "" && owner != "0" && owner != "root", "runs as " + s.User},
 		rule{s.ReadOnly, "can write to its image"},
 		rule{slices.Equal(s.CapDrop, []string{"ALL"}) && len(s.CapAdd) == 0 && !s.Privileged, "has capabilities"},
 		rule{slices.Contains(s.SecurityOpt, "no-new-privileges:true"), "may gain privileges"},
@@ -64,7 +72,8 @@ func limits(s types.ServiceConfig) []string {
 }
 
 func lifecycle(s types.ServiceConfig) []string {
-	checked := s.HealthCheck != nil && !s.HealthCheck.Disable && slices.Equal(s.HealthCheck.Test, []string{"CMD", "/allama", "health"})
+	checked := s.HealthCheck != nil && !s.HealthCheck.Disable &&
+		(!ours(s) || len(s.HealthCheck.Test) > 2 && slices.Equal(s.HealthCheck.Test[:3], []string{"CMD", "/allama", "health"}))
 	var grace time.Duration
 	if s.StopGracePeriod != nil {
 		grace = time.Duration(*s.StopGracePeriod)
@@ -82,15 +91,18 @@ func reach(p *types.Project, s types.ServiceConfig) []string {
 	var found []string
 	for _, port := range s.Ports {
 		found = append(found, broken(
-			rule{s.Name == "ingress", "publishes a port"},
+			rule{s.Name == "ingress" || !ours(s), "publishes a port"},
 			rule{port.HostIP == "127.0.0.1", "publishes a port to others than this machine"},
 		)...)
 	}
 	_, bus := s.Networks["bus"]
 	_, egress := s.Networks["egress"]
+	_, metrics := s.Networks["metrics"]
 	return append(found, broken(
-		rule{bus || s.NetworkMode == "none", "is not on the bus"},
-		rule{!egress || s.Name == "sync" || strings.HasPrefix(s.Name, "worker-"), "has a way to providers"},
+		rule{bus || s.NetworkMode == "none" || !ours(s), "is not on the bus"},
+		rule{ours(s) || !bus, "is on the bus, where it has no business"},
+		rule{metrics || s.NetworkMode == "none" || !ours(s), "is not seen by Prometheus"},
+		rule{!egress || strings.HasPrefix(s.Name, "worker-"), "has a way to providers"},
 		rule{len(s.VolumesFrom) == 0, "has another's volumes"},
 	)...)
 }
@@ -112,6 +124,9 @@ func secrets(s types.ServiceConfig) []string {
 			found = append(found, "gets the file "+secret.Source)
 		}
 	}
+	if !ours(s) {
+		return append(found, stranger(s)...)
+	}
 	keys := 0
 	for _, v := range s.Volumes {
 		if !strings.HasPrefix(v.Target, "/credentials/") {
@@ -126,6 +141,17 @@ func secrets(s types.ServiceConfig) []string {
 	}
 	if keys != 1 && !once(s) || !once(s) && !slices.ContainsFunc(s.Volumes, func(v types.ServiceVolumeConfig) bool { return v.Target == want }) {
 		found = append(found, "has not the one key that is its own, in "+want)
+	}
+	return found
+}
+
+// stranger finds what a service that is not ours could take or spoil.
+func stranger(s types.ServiceConfig) (found []string) {
+	for _, v := range s.Volumes {
+		found = append(found, broken(
+			rule{!strings.HasPrefix(v.Source, "key-"), "gets the key in " + v.Source},
+			rule{v.Type != types.VolumeTypeBind || v.ReadOnly, "can change the file " + v.Source},
+		)...)
 	}
 	return found
 }
