@@ -23,13 +23,20 @@ const (
 	clusterService = 300 * time.Millisecond // how long the upstream takes for a call
 	clusterEvery   = 20 * time.Millisecond  // how often there is one
 
-	// clusterStall is the longest that a call may take beyond that: where a
-	// server dies with the job on its way to a worker, the queue gives it to
-	// another after six seconds at the latest.
-	clusterStall = 8 * time.Second
+	// clusterStall is the longest that a call may take beyond that when a server
+	// is gone, on a machine that does nothing else.
+	clusterStall = time.Second
 
-	// clusterPause is what hardly any call may take beyond that.
-	clusterPause = time.Second
+	// clusterFrozen is the same for a server that is there and does nothing: it
+	// takes the others two seconds to be sure.
+	clusterFrozen = 2500 * time.Millisecond
+
+	// clusterSlack is by how much more these may be exceeded for each moment by
+	// which the machine is late, for so many processes have a part in a call: on
+	// one that has much else to do nobody is on time. clusterWorst is the end of
+	// it: by then a call has to be answered in any case.
+	clusterSlack = 10
+	clusterWorst = 8 * time.Second
 )
 
 // A teller is an upstream that counts how often it was asked each question.
@@ -194,12 +201,13 @@ type traffic struct {
 
 	mu    sync.Mutex
 	made  int
-	slow  int           // calls that took longer than they should have
-	worst time.Duration // of the phase
+	worst time.Duration // stall of the phase
+	late  time.Duration // the latest that this process was, in the phase
 }
 
 func startTraffic(t testing.TB, c *cluster) *traffic {
 	l := &traffic{stop: make(chan struct{})}
+	l.calls.Go(l.watch)
 	l.calls.Go(func() {
 		tick := time.NewTicker(clusterEvery)
 		defer tick.Stop()
@@ -213,7 +221,7 @@ func startTraffic(t testing.TB, c *cluster) *traffic {
 			l.calls.Go(func() {
 				began := time.Now()
 				took, err := ask(c.ingress[n%2], question, []string{"openai/m", "gpu/m"}[n/4%2], n/2%2 == 0)
-				if stall := took - clusterService; err != nil || stall > clusterStall {
+				if stall := took - clusterService; err != nil || stall > clusterWorst {
 					t.Errorf("%s at %s took %v: %v", question, began.Format("05.000"), took, err)
 				}
 				l.note(took - clusterService)
@@ -227,17 +235,34 @@ func (l *traffic) note(stall time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.made, l.worst = l.made+1, max(l.worst, stall)
-	if stall > clusterPause {
-		l.slow++
+}
+
+// watch measures how late this process is, as a measure of all.
+func (l *traffic) watch() {
+	for {
+		due := time.Now().Add(5 * time.Millisecond)
+		select {
+		case <-l.stop:
+			return
+		case <-time.After(time.Until(due)):
+		}
+		l.mu.Lock()
+		l.late = max(l.late, time.Since(due))
+		l.mu.Unlock()
 	}
 }
 
-// phase returns the worst stall since the last phase.
-func (l *traffic) phase() time.Duration {
+// phase ends a phase: no call that ended in it may have stalled for longer than
+// the bound allows.
+func (l *traffic) phase(t testing.TB, name string, bound time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	defer func() { l.worst = 0 }()
-	return l.worst
+	bound = min(bound+clusterSlack*l.late, clusterWorst)
+	t.Logf("%s: worst stall %v, with the machine %v late", name, l.worst, l.late)
+	if l.worst > bound {
+		t.Errorf("%s: a call stalled for %v, want at most %v", name, l.worst, bound)
+	}
+	l.worst, l.late = 0, 0
 }
 
 func TestAClusterServesOnWithoutAServer(t *testing.T) {
@@ -269,18 +294,27 @@ func TestAClusterServesOnWithoutAServer(t *testing.T) {
 			home = shard
 		}
 	}
-	t.Logf("with all servers: worst stall %v", l.phase())
+	l.phase(t, "with all servers", clusterStall)
+	serves := func(shard int) {
+		t.Helper()
+		c.wait(t, "the shard is used again", func() bool { return c.taken(t, shard, "openai") > 0 })
+		before := c.taken(t, shard, "openai")
+		c.wait(t, "the shard is used again", func() bool { return c.taken(t, shard, "openai") > before })
+	}
 	for n, how := range []syscall.Signal{syscall.SIGKILL, syscall.SIGKILL, syscall.SIGTERM} {
 		victim := (home + n) % 3
 		c.brokers[victim].signal(how)
 		<-c.brokers[victim].exited
 		<-time.After(time.Second) // for the calls that it concerns
 		c.brokers[victim] = c.runIn(t, c.dirs[victim], "broker", c.env[victim]...)
-		c.wait(t, "the shard is used again", func() bool { return c.taken(t, victim, "openai") > 0 })
-		before := c.taken(t, victim, "openai")
-		c.wait(t, "the shard is used again", func() bool { return c.taken(t, victim, "openai") > before })
-		t.Logf("nats-%d, %v: worst stall %v", victim, how, l.phase())
+		serves(victim)
+		l.phase(t, fmt.Sprintf("nats-%d, %v", victim, how), clusterStall)
 	}
+	c.brokers[home].signal(syscall.SIGSTOP)
+	<-time.After(4 * time.Second)
+	c.brokers[home].signal(syscall.SIGCONT)
+	serves(home)
+	l.phase(t, fmt.Sprintf("nats-%d, frozen for a while", home), clusterFrozen)
 	close(l.stop)
 	l.calls.Wait()
 	u.mu.Lock()
@@ -290,8 +324,5 @@ func TestAClusterServesOnWithoutAServer(t *testing.T) {
 			t.Errorf("%s was asked %d times", question, n)
 		}
 	}
-	t.Logf("%d calls, %d of them stalled for more than %v", l.made, l.slow, clusterPause)
-	if l.slow > l.made/50 { // none, on a machine that does nothing else
-		t.Errorf("%d of %d calls stalled for more than %v", l.slow, l.made, clusterPause)
-	}
+	t.Logf("%d calls", l.made)
 }

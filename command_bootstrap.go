@@ -20,7 +20,7 @@ worker-NAME, one of several or of those that are defined at run time the folder
 worker.
 
 Keys that are there already stay as they are. For a provider that is new it is
-run again; the server has to be restarted to let it in.`
+run again; the server lets it in once it has got a SIGHUP.`
 
 // bootstrapCommand makes what has to be there before the parts of a stack start.
 func (p program) bootstrapCommand() *cli.Command {

@@ -5,11 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/urfave/cli/v3"
@@ -27,21 +25,13 @@ func (p program) providersCommand() *cli.Command {
 			return p.setProvider(ctx, c, http.MethodPatch, pathOf(c), providerSettings{Active: &active})
 		}
 	}
-	settings := []cli.Flag{
-		&cli.StringFlag{Name: "host", Usage: "where its API is, such as https://api.example.com or 127.0.0.1:11434"},
-		&cli.BoolFlag{Name: "key-stdin", Usage: "read its key from the standard input"},
-		&cli.IntFlag{Name: "max-concurrency", Usage: "calls at once, over all workers; 0: the default"},
-		&cli.StringFlag{Name: "timeout", Usage: "longest silence of the provider, such as 2m"},
-		&cli.BoolFlag{Name: "forward-beta", Usage: "clients' headers that ask for beta features are sent on; of the kind anthropic only"},
-		&cli.BoolFlag{Name: "strict", Usage: "calls are rather refused than sent with less in them"},
-	}
 	kind := &cli.StringFlag{Name: "kind", Usage: "the API that it offers: openai, anthropic, ollama, or the name of a vendor", Required: true}
 	return &cli.Command{
 		Name: "providers", Usage: "list and manage the providers of an allama that runs", Action: p.providers, Flags: remoteFlags(),
 		Commands: []*cli.Command{
 			{Name: "list", Usage: "list the providers (default)", Action: p.providers},
-			one("add", "add a provider", p.addProvider, append([]cli.Flag{kind}, settings...)...),
-			one("set", "change a provider", p.changeProvider, settings...),
+			one("add", "add a provider", p.addProvider, append([]cli.Flag{kind}, settingFlags()...)...),
+			one("set", "change a provider", p.changeProvider, settingFlags()...),
 			one("test", "have a provider list its models", p.testProvider),
 			one("disable", "take no more calls for a provider", set(false)),
 			one("enable", "take calls for a provider again", set(true)),
@@ -68,11 +58,34 @@ type shownProvider struct {
 	Source   string
 	Active   bool
 	State    string
-	HasKey   bool `json:"has_key"`
+	Keys     int
 	Models   int
 	SyncedAt *time.Time `json:"synced_at"`
 	Stale    bool
 	Error    string
+	shownLimit
+}
+
+// A shownLimit is how many calls may run at once; 0: as many as the kind allows.
+type shownLimit struct {
+	MaxConcurrency int `json:"max_concurrency"`
+	Overridden     *struct {
+		MaxConcurrency int `json:"max_concurrency"`
+	} // by what else it would be; nil: nobody has changed it
+}
+
+// limit is that in a few words.
+func (l shownLimit) limit() string {
+	number := func(n int) string {
+		if n == 0 {
+			return "-"
+		}
+		return strconv.Itoa(n)
+	}
+	if l.Overridden == nil {
+		return number(l.MaxConcurrency)
+	}
+	return number(l.MaxConcurrency) + " (configured: " + number(l.Overridden.MaxConcurrency) + ")"
 }
 
 func (p program) providers(ctx context.Context, c *cli.Command) error {
@@ -87,13 +100,9 @@ func (p program) providers(ctx context.Context, c *cli.Command) error {
 	if err := json.Unmarshal(list, &providers); err != nil {
 		return fmt.Errorf("read the list of providers: %w", err)
 	}
-	rows := [][]string{{"NAME", "KIND", "URL", "DEFINED BY", "KEY", "MODELS", "STATE"}}
+	rows := [][]string{{"NAME", "KIND", "URL", "DEFINED BY", "KEYS", "AT ONCE", "MODELS", "STATE"}}
 	for _, s := range providers.Data {
-		key := "no"
-		if s.HasKey {
-			key = "yes"
-		}
-		rows = append(rows, []string{s.Name, s.Kind, orDash(s.BaseURL), s.Source, key, strconv.Itoa(s.Models), s.condition()})
+		rows = append(rows, []string{s.Name, s.Kind, orDash(s.BaseURL), s.Source, strconv.Itoa(s.Keys), s.limit(), strconv.Itoa(s.Models), s.condition()})
 	}
 	return printTable(p.stdout, rows)
 }
@@ -136,54 +145,10 @@ func (p program) changeProvider(ctx context.Context, c *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	if body == (providerSettings{}) {
+	if body.isEmpty() {
 		return usageError{c.FullName(), errors.New("there is nothing to change")}
 	}
 	return p.setProvider(ctx, c, http.MethodPatch, pathOf(c), body)
-}
-
-// providerSettings are what is said of a provider, as the gateway reads it.
-type providerSettings struct {
-	Name           string  `json:"name,omitempty"`
-	Kind           string  `json:"kind,omitempty"`
-	Host           *string `json:"host,omitempty"`
-	APIKey         *string `json:"api_key,omitempty"`
-	Active         *bool   `json:"active,omitempty"`
-	MaxConcurrency *int    `json:"max_concurrency,omitempty"`
-	Timeout        *string `json:"timeout,omitempty"`
-	Strict         *bool   `json:"strict,omitempty"`
-	ForwardBeta    *bool   `json:"forward_beta,omitempty"`
-}
-
-// settings are what the flags say.
-func (p program) settings(c *cli.Command) (providerSettings, error) {
-	body := providerSettings{
-		Host: given(c, "host", c.String), Timeout: given(c, "timeout", c.String),
-		MaxConcurrency: given(c, "max-concurrency", c.Int), Strict: given(c, "strict", c.Bool), ForwardBeta: given(c, "forward-beta", c.Bool),
-	}
-	if !c.Bool("key-stdin") {
-		return body, nil
-	}
-	if p.stdin == nil {
-		return body, errors.New("there is no standard input to read the key from")
-	}
-	key, err := io.ReadAll(io.LimitReader(p.stdin, maxSecretFile))
-	if err != nil {
-		return body, fmt.Errorf("read the key: %w", err)
-	}
-	if len(key) == 0 { // what should have written the key may have failed, and the old one cannot be had back
-		return body, errors.New("the standard input is empty; for a provider without a key, give an empty line")
-	}
-	body.APIKey = new(strings.TrimSpace(string(key)))
-	return body, nil
-}
-
-// given returns the value of a flag, nil where it was not given.
-func given[T any](c *cli.Command, flag string, value func(string) T) *T {
-	if !c.IsSet(flag) {
-		return nil
-	}
-	return new(value(flag))
 }
 
 // setProvider sends a change, and says what there is now.
@@ -202,6 +167,9 @@ func (p program) setProvider(ctx context.Context, c *cli.Command, method, path s
 	state := "on"
 	if !now.Active {
 		state = "off"
+	}
+	if now.Overridden != nil {
+		state += ", calls at once: " + now.limit()
 	}
 	_, err := fmt.Fprintf(p.stdout, "provider %s, at %s, is %s\n", now.Name, orDash(now.BaseURL), state)
 	return err

@@ -36,13 +36,19 @@ type config struct {
 	Demo          *bool    `env:"IS_DEMO_ACTIVE"`
 	ProviderNames []string `env:"ALLAMA_PROVIDERS"`
 
-	Known     []workers.ProviderConfig // all that have a name
-	Providers []workers.ProviderConfig // those that are active
-
-	OllamaUnasked bool // Ollama is active only because nothing is said of it
+	providerList
 
 	RulesFile string   `env:"ALLAMA_CONFIG_FILE"`
 	Rules     ruleBook // for commands that go by it
+}
+
+// A providerList is what is said of providers.
+type providerList struct {
+	Known     []workers.ProviderConfig // all that have a name
+	Providers []workers.ProviderConfig // those that are active
+
+	OllamaUnasked bool     // Ollama is active only because nothing is said of it
+	Off           []string // providers that are said not to be active
 }
 
 // A busConfig says where NATS is, or how to run it.

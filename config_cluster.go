@@ -14,6 +14,9 @@ func (b busConfig) cluster() broker.Cluster {
 	return broker.Cluster{Name: b.Cluster.Name, Listen: b.Cluster.Listen, Routes: string(b.Cluster.Routes)}
 }
 
+// isOneOfSeveral says whether our server is one of a cluster.
+func (b busConfig) isOneOfSeveral() bool { return b.cluster() != (broker.Cluster{}) }
+
 // topology is what the configuration says of the streams.
 func (b busConfig) topology() broker.Topology {
 	t := broker.Topology{Shards: b.Shards, Replicas: b.Replicas}
@@ -35,14 +38,13 @@ func (l *loader) checkCluster(b busConfig) {
 	if b.Replicas < 0 || b.Replicas > 5 {
 		l.problem("ALLAMA_NATS_REPLICAS", "%d is not from 1 to 5", b.Replicas)
 	}
-	c := b.cluster()
-	if c == (broker.Cluster{}) {
+	if !b.isOneOfSeveral() {
 		return
 	}
 	if b.URL != "" {
 		l.problem("ALLAMA_NATS_ROUTES", "is for the server that allama runs itself, and NATS_URL says to use another: keep one of the two")
 	}
-	if err := c.Check(b.Token); err != nil {
+	if err := b.cluster().Check(b.Token); err != nil {
 		l.problem("ALLAMA_NATS_CLUSTER_LISTEN", "%v; see ALLAMA_NATS_NAME, ALLAMA_NATS_ROUTES and ALLAMA_NATS_TOKEN", err)
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/offbeat-studio/allama/broker"
@@ -41,5 +42,18 @@ func TestAClusterThatCannotBeIsRefused(t *testing.T) {
 		if _, _, err := load(t.Context(), newEnvironment(env, nil)); err == nil {
 			t.Errorf("%v: got no error", env)
 		}
+	}
+}
+
+// A server's own configuration says which others there are: to say so twice is a
+// mistake, not to be found out when a server of three is alone.
+func TestAClusterIsSaidInOnePlace(t *testing.T) {
+	var log output
+	env := []string{"IS_OLLAMA_ACTIVE=false", "ALLAMA_NATS_NAME=nats-0", "ALLAMA_NATS_CLUSTER_LISTEN=127.0.0.1:6222", "ALLAMA_NATS_ROUTES=nats://a:6222"}
+	if got := run(t.Context(), serveProgram(t, &log, env...), "allama", "broker", "--config", "nats.conf"); got != exitUsage {
+		t.Errorf("exit code: got %d, want %d", got, exitUsage)
+	}
+	if got := log.String(); !strings.Contains(got, "leave out") || !strings.Contains(got, "ALLAMA_NATS_ROUTES") {
+		t.Errorf("it said:\n%s", got)
 	}
 }

@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
+	"github.com/offbeat-studio/allama/shared/roster"
 	"github.com/offbeat-studio/allama/workers"
 )
 
@@ -16,36 +14,7 @@ type poolEnv struct {
 	MaxLoaded   *int           `env:"MAX_LOADED"`        // models that a host has room for
 	SwitchAfter *time.Duration `env:"SWITCH_AFTER"`      // the longest wait for another model to make room
 	PerModel    *int           `env:"MODEL_CONCURRENCY"` // calls at once of one model
-	Context     contextLength  `env:"NUM_CTX"`
-}
-
-// A contextLength is a number of tokens, or that and the word fixed.
-type contextLength struct {
-	tokens int // 0: nothing is said
-	fixed  bool
-}
-
-// UnmarshalText reads 8192 and 8192,fixed.
-func (c *contextLength) UnmarshalText(text []byte) error {
-	number, word, isMore := strings.Cut(string(text), ",")
-	n, err := strconv.Atoi(strings.TrimSpace(number))
-	if err != nil || n < 1 || isMore && strings.TrimSpace(word) != "fixed" {
-		return fmt.Errorf("want a number of tokens such as 8192, or 8192,fixed where clients cannot choose")
-	}
-	*c = contextLength{n, isMore}
-	return nil
-}
-
-// String writes what UnmarshalText reads; nothing for the zero value.
-func (c contextLength) String() string {
-	switch {
-	case c.tokens == 0:
-		return ""
-	case c.fixed:
-		return strconv.Itoa(c.tokens) + ",fixed"
-	default:
-		return strconv.Itoa(c.tokens)
-	}
+	Context     roster.Context `env:"NUM_CTX"`
 }
 
 // fillKind reads the variables that only providers of one kind have.
@@ -72,7 +41,7 @@ func (l *loader) fillPool(ctx context.Context, p *workers.ProviderConfig) error 
 	}
 	p.Pool = workers.Pool{
 		Parallel: atLeastOne("PARALLEL", env.Parallel), MaxLoaded: atLeastOne("MAX_LOADED", env.MaxLoaded),
-		PerModel: atLeastOne("MODEL_CONCURRENCY", env.PerModel), Context: env.Context.tokens, Fixed: env.Context.fixed,
+		PerModel: atLeastOne("MODEL_CONCURRENCY", env.PerModel), Context: env.Context.Tokens, Fixed: env.Context.Fixed,
 	}
 	if env.SwitchAfter != nil {
 		if p.Pool.SwitchAfter = *env.SwitchAfter; p.Pool.SwitchAfter <= 0 {

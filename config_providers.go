@@ -84,7 +84,7 @@ func (l *loader) providers(ctx context.Context, c *config) error {
 		if err := l.fillKind(ctx, &p); err != nil {
 			return err
 		}
-		c.addProvider(p, active)
+		c.addProvider(p, active, env.Active)
 		l.assume(variable(name, "ACTIVE"), strconv.FormatBool(active))
 		l.assume(variable(name, "HOST"), baseURL(workers.ProviderConfig{Name: name, Kind: name}))
 	}
@@ -98,14 +98,19 @@ func (l *loader) providers(ctx context.Context, c *config) error {
 	if err := l.fillProvider(ctx, nameDemo, &env); err != nil {
 		return err
 	}
-	c.addProvider(workers.ProviderConfig{Name: nameDemo, Kind: nameDemo, Strict: env.Strict}, c.Demo != nil && *c.Demo)
+	c.addProvider(workers.ProviderConfig{Name: nameDemo, Kind: nameDemo, Strict: env.Strict}, c.Demo != nil && *c.Demo, c.Demo)
 	return nil
 }
 
-func (c *config) addProvider(p workers.ProviderConfig, active bool) {
+// addProvider adds a provider; said is what is said of its being active, nil:
+// nothing.
+func (c *config) addProvider(p workers.ProviderConfig, active bool, said *bool) {
 	c.Known = append(c.Known, p)
 	if active {
 		c.Providers = append(c.Providers, p)
+	}
+	if said != nil && !*said {
+		c.Off = append(c.Off, p.Name)
 	}
 }
 
@@ -129,7 +134,7 @@ func (l *loader) namedProviders(ctx context.Context, c *config) error {
 		if err := l.fillKind(ctx, &p); err != nil {
 			return err
 		}
-		c.addProvider(p, active)
+		c.addProvider(p, active, env.Rest.Active)
 		l.assume(variable(name, "ACTIVE"), strconv.FormatBool(active))
 		l.assume(variable(name, "HOST"), baseURL(p))
 	}
@@ -202,7 +207,7 @@ func (l *loader) perMinute(name, key string, rate *int) int {
 // baseURL is where a provider will be called, without credentials; empty for
 // one that is nowhere else.
 func baseURL(p workers.ProviderConfig) string {
-	entry, _, err := workers.Source(p)
+	entry, err := workers.Describe(p)
 	if err != nil {
 		return ""
 	}

@@ -54,7 +54,7 @@ func (l *loader) vendors(ctx context.Context, c *config) error {
 			l.problem(variable(v.Name, "HOST"), "is missing: set it to where your %s is, such as https://NAME.openai.azure.com", v.Name)
 		}
 		p := l.provider(v.Name, v.Name, env)
-		c.addProvider(p, active)
+		c.addProvider(p, active, env.Active)
 		l.assume(variable(v.Name, "ACTIVE"), strconv.FormatBool(active))
 		l.assume(variable(v.Name, "HOST"), baseURL(p))
 	}

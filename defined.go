@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -43,17 +42,15 @@ func (p *process) definedFor(names []string) workers.Defined {
 
 // defined says how the sync worker deals with such providers.
 func (p *process) defined() catalogsync.Defined {
-	d := catalogsync.Defined{Check: checkDefinedName, Open: p.openDefined}
+	d := catalogsync.Defined{Check: checkDefinedName, Open: openDefined}
 	for _, known := range p.cfg.Known {
 		active := slices.ContainsFunc(p.cfg.Providers, func(a workers.ProviderConfig) bool { return a.Name == known.Name })
 		if known.Kind == nameDemo && !active {
 			continue
 		}
-		d.Configured = append(d.Configured, roster.Provider{
-			Name: known.Name, Kind: known.Kind, BaseURL: baseURL(known), Source: roster.Environment,
-			Active: active, HasKey: known.APIKey != "",
-			MaxConcurrency: known.MaxConcurrency, Timeout: known.Timeout, Strict: known.Strict, Beta: known.Beta,
-		})
+		shown := workers.Show(known)
+		shown.Active = active
+		d.Configured = append(d.Configured, shown)
 	}
 	return d
 }
@@ -69,33 +66,58 @@ func (p *process) managed(nc *nats.Conn) ingress.Providers {
 func checkDefinedName(name string) error {
 	switch {
 	case !workers.ValidName(name):
-		return errors.New("name: use lower-case letters, digits, - and _, at most 63, and begin with a letter or a digit")
+		return roster.Problems{{Field: "name", Message: "use lower-case letters, digits, - and _, at most 63, and begin with a letter or a digit"}}
 	case isTaken(name):
-		return fmt.Errorf("name: %q is taken: choose another", name)
+		return roster.Problems{{Field: "name", Message: fmt.Sprintf("%q is taken: choose another", name)}}
 	}
 	return nil
 }
 
-// openDefined returns the source that a definition describes.
-func (p *process) openDefined(d roster.Definition) (catalogsync.Source, error) {
-	named := catalogsync.Source{Provider: catalog.Provider{Name: d.Name, Kind: d.Kind}}
+// openDefined returns what a definition says of a provider, whatever its keys
+// are. The error is [roster.Problems].
+func openDefined(d roster.Definition) (catalog.Provider, error) {
+	problems := checkDefinition(d)
+	if len(problems) > 0 && problems[0].Field == "kind" {
+		return catalog.Provider{}, problems
+	}
+	d.Key, d.Keys = nil, nil
+	c, _ := workers.FromDefinition(d, nil) // there is no key to be opened
+	entry, err := workers.Describe(c)
+	if err != nil {
+		return entry, problems.With(roster.Problems{{Field: "host", Message: fmt.Sprintf("%v; write it like https://api.example.com or 127.0.0.1:11434", innermost(err))}})
+	}
+	if len(problems) > 0 {
+		return entry, problems
+	}
+	return entry, nil
+}
+
+// checkDefinition returns what is wrong with a definition, besides that a
+// provider may not be possible where its host is. That the kind is unknown comes
+// first.
+func checkDefinition(d roster.Definition) (problems roster.Problems) {
+	add := func(field, message string) {
+		problems = append(problems, roster.Problem{Field: field, Message: message})
+	}
 	kinds := slices.DeleteFunc(workers.Kinds(), func(kind string) bool { return kind == nameDemo })
 	v, vendor := vendorOf(d.Kind)
 	switch {
 	case !vendor && !slices.Contains(kinds, d.Kind):
-		return named, fmt.Errorf("kind: use one of %s, or a vendor, one of %s", strings.Join(kinds, ", "), vendorNames())
+		add("kind", fmt.Sprintf("use one of %s, or a vendor, one of %s", strings.Join(kinds, ", "), vendorNames()))
 	case d.Beta != nil && workers.Dialect(d.Kind) != nameAnthropic:
-		return named, errors.New("forward_beta: only providers of the kind anthropic have that")
-	case d.Host == "" && v.Host == "":
-		return named, errors.New("host: is missing: say where the provider is, such as https://api.example.com")
+		add("forward_beta", "only providers of the kind anthropic have that")
 	}
-	c, locked := workers.FromDefinition(d, p.sealer)
-	if errors.Is(locked, roster.ErrNoSecret) {
-		locked = fmt.Errorf("the key cannot be opened: %w where the models are listed and calls are made", locked)
+	if d.Host == "" && v.Host == "" {
+		add("host", "is missing: say where the provider is, such as https://api.example.com")
 	}
-	entry, list, err := workers.Source(c)
-	if err != nil {
-		return named, fmt.Errorf("host: %w; write it like https://api.example.com or 127.0.0.1:11434", innermost(err))
+	if workers.Dialect(d.Kind) == nameOllama {
+		return problems
 	}
-	return catalogsync.Source{Provider: entry, List: list}, locked
+	if strings.Contains(d.Host, ",") {
+		add("host", "only providers of the kind ollama have several")
+	}
+	for _, field := range d.Pool.Fields() {
+		add(field, "only providers of the kind ollama have that")
+	}
+	return problems
 }

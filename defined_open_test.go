@@ -9,7 +9,6 @@ import (
 
 func TestDefinitionsThatCannotBeUsed(t *testing.T) {
 	t.Parallel()
-	p := &process{cfg: &config{}}
 	for _, tt := range []struct {
 		definition roster.Definition
 		want       string // in the error; empty: it can be used
@@ -25,7 +24,7 @@ func TestDefinitionsThatCannotBeUsed(t *testing.T) {
 		{roster.Definition{Kind: "demo", Host: "x"}, "kind: use one of"},
 	} {
 		tt.definition.Name = "late"
-		_, err := p.openDefined(tt.definition)
+		_, err := openDefined(tt.definition)
 		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 			t.Errorf("%+v: got %v want %q", tt.definition, err, tt.want)
 		}

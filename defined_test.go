@@ -125,6 +125,7 @@ func (d *deployment) isSwitchedOff(u *upstream) {
 	if f := d.answered("late/echo", "x"); f.status != 404 {
 		t.Errorf("a call after it was switched off: got %+v, want 404", f)
 	}
+	d.wantManaged(200, "POST", "/late/test", "", `"ok":true,"models":`)
 	calls.Wait()
 	if took := time.Since(began); took > 15*time.Second || len(u.called("echo")) != before {
 		t.Errorf("the calls that waited took %v, and %d were made", took, len(u.called("echo"))-before)
@@ -144,7 +145,10 @@ func TestAnotherSecretLosesOnlyTheKeys(t *testing.T) {
 		d.stop()
 
 		d.start("ALLAMA_SECRET_KEY=another-secret-of-the-test")
-		d.wantManaged(200, "GET", "", "", "the key cannot be opened: ALLAMA_SECRET_KEY is not the one that it was sealed with")
+		d.within(definedDue, "the reason is shown", func() bool {
+			_, text := d.manage("GET", "/late", "")
+			return strings.Contains(text, "the key cannot be opened: ALLAMA_SECRET_KEY is not the one that it was sealed with")
+		})
 		d.wantManaged(200, "POST", "/late/test", "", `"ok":false`)
 		d.within(definedDue, "the other provider answers", func() bool { return d.answered("open/echo", "x").text == "x" })
 		d.wantManaged(200, "PATCH", "/late", `{"active":false}`, `"active":false`)
@@ -153,7 +157,10 @@ func TestAnotherSecretLosesOnlyTheKeys(t *testing.T) {
 		d.stop()
 
 		d.start()
-		d.wantManaged(200, "GET", "/late", "", "ALLAMA_SECRET_KEY is not set")
+		d.within(definedDue, "the reason is shown", func() bool {
+			_, text := d.manage("GET", "/late", "")
+			return strings.Contains(text, "ALLAMA_SECRET_KEY is not set")
+		})
 		d.wantManaged(400, "PATCH", "/late", fmt.Sprintf(`{"api_key":%q}`, canaryKey), "openssl rand")
 		d.within(definedDue, "the other provider answers", func() bool { return d.answered("open/echo", "z").text == "z" })
 	})
@@ -192,6 +199,9 @@ func TestDefinitionsThatAreRefused(t *testing.T) {
 		{"a negative number", "PATCH", "/late", `{"max_concurrency":-1}`, 400, "1 or more"},
 		{"a timeout without a unit", "PATCH", "/late", `{"timeout":"9"}`, 400, "timeout: must be"},
 		{"no JSON", "PATCH", "/late", canaryKey, 400, "not a JSON object"},
+		{"all that is wrong with a new one", "POST", "", `{"name":"A","kind":"telepathy","rpm":-1,"timeout":"9"}`, 400, "name: use lower-case letters, digits, - and _, at most 63, and begin with a letter or a digit; timeout: must be a duration such as 30s or 5m; rpm: must be 1 or more, or 0 for the default; kind: use one of openai"},
+		{"all that is wrong with a change", "PATCH", "/late", `{"parallel":2,"num_ctx":8192,"forward_beta":true,"tpm":-1}`, 400, "tpm: must be 1 or more, or 0 for the default; forward_beta: only providers of the kind anthropic have that; parallel: only providers of the kind ollama have that; num_ctx: only"},
+		{"several hosts of another kind", "PATCH", "/late", `{"host":"a,b","api_key":""}`, 400, "host: only providers of the kind ollama have several"},
 		{"a provider that is not there", "PATCH", "/nobody", `{"active":true}`, 404, "there is no provider nobody"},
 		{"a test of one", "POST", "/nobody/test", "", 404, "there is no provider nobody"},
 	}

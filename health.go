@@ -14,11 +14,12 @@ import (
 // healthTimeout bounds a question about the health of a process, and its answer.
 const healthTimeout = 3 * time.Second
 
-// A health is a service that tells whether a process can do its work. Parts
-// without a listener for clients are asked that way.
+// A health is a service that tells whether a process can do its work, and what it
+// has done so far. Parts without a listener for clients are asked that way.
 type health struct {
 	listener net.Listener
 	reasons  func() []string // why not, in words
+	metrics  http.Handler
 }
 
 // Run answers until ctx is done.
@@ -33,6 +34,7 @@ func (h health) Run(ctx context.Context) error {
 		}
 		fmt.Fprintln(w, "ok")
 	})
+	mux.Handle("GET /metrics", h.metrics)
 	server := &http.Server{Handler: mux, ReadTimeout: healthTimeout, WriteTimeout: healthTimeout}
 	defer context.AfterFunc(ctx, func() { server.Close() })() //nolint:errcheck // nobody is left to be told
 	if err := server.Serve(h.listener); ctx.Err() == nil {
@@ -53,7 +55,7 @@ func (p *process) addHealth(stopping context.Context) error {
 		return fmt.Errorf("ALLAMA_HEALTH_LISTEN: %w", err)
 	}
 	parts := p.parts
-	h := health{listener, func() []string { return p.notReady(stopping, parts) }}
+	h := health{listener, func() []string { return p.notReady(stopping, parts) }, p.metrics.Handler()}
 	p.parts = append([]service.Part{{Name: "health", Service: h}}, parts...)
 	return nil
 }

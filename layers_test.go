@@ -24,7 +24,7 @@ var arrows = map[string][]string{
 	"bench": nil,
 	"main":  {"broker", "ingress", "workers", "workers/catalogsync", "workers/catalogsync/sqlite", "shared/..."},
 
-	"broker":              {"shared/bus", "shared/logging", "shared/roster", "shared/service"},
+	"broker":              {"shared/bus", "shared/logging", "shared/metrics", "shared/roster", "shared/service"},
 	"ingress":             {"ingress/...", "shared/..."},
 	"workers":             {"workers/...", "shared/..."},
 	"workers/*":           {"workers/upstream", "shared/..."}, // kinds of provider do not know one another
@@ -33,11 +33,12 @@ var arrows = map[string][]string{
 
 	"workers/catalogsync/sqlite": {"shared/catalog", "shared/llm", "shared/roster"},
 
-	"shared/llm":      nil,
+	"shared/llm":      {"shared/rawjson"},
 	"shared/frame":    nil,
 	"shared/rawjson":  nil,
 	"shared/rawform":  nil,
 	"shared/logging":  nil,
+	"shared/metrics":  nil,
 	"shared/service":  {"shared/logging"},
 	"shared/dialect":  {"shared/llm", "shared/frame", "shared/rawjson", "shared/catalog"},
 	"shared/bus":      {"shared/llm", "shared/logging"},
@@ -46,6 +47,7 @@ var arrows = map[string][]string{
 	"shared/queue":    {"shared/llm"},
 	"shared/pace":     nil,
 	"shared/failover": {"shared/llm"},
+	"shared/lists":    {"shared/bus", "shared/catalog", "shared/llm", "shared/roster"},
 	"shared/roster":   {"shared/bus", "shared/llm", "shared/logging"},
 
 	// Nor do dialects.
@@ -57,6 +59,7 @@ var only = map[string][]string{
 	"github.com/mattn/go-sqlite3":               {"workers/catalogsync/sqlite"},
 	"github.com/nats-io/nats-server/v2":         {"broker"},
 	"github.com/gorilla/mux":                    {"ingress"},
+	"github.com/prometheus/client_golang":       {"shared/metrics"},
 	"github.com/urfave/cli/v3":                  {"main"},
 	"github.com/joho/godotenv":                  {"main"},
 	"github.com/sethvargo/go-envconfig":         {"main"},

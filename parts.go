@@ -19,6 +19,7 @@ import (
 	"github.com/offbeat-studio/allama/shared/catalog"
 	"github.com/offbeat-studio/allama/shared/idem"
 	"github.com/offbeat-studio/allama/shared/logging"
+	"github.com/offbeat-studio/allama/shared/metrics"
 	"github.com/offbeat-studio/allama/shared/roster"
 	"github.com/offbeat-studio/allama/shared/service"
 	"github.com/offbeat-studio/allama/workers"
@@ -43,6 +44,7 @@ type process struct {
 	sealer   *roster.Sealer
 	roster   *roster.View // nil where nobody goes by it
 	headroom []byte       // see newHeadroom
+	metrics  *metrics.Registry
 }
 
 // newProcess returns a process without parts.
@@ -57,7 +59,9 @@ func newProcess(cfg *config, stderr io.Writer, noColor bool) (*process, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("ALLAMA_SECRET_KEY: %w", err), logs.Close())
 	}
-	return &process{cfg: cfg, log: log, logs: logs, sealer: sealer}, nil
+	p := &process{cfg: cfg, log: log, logs: logs, sealer: sealer}
+	p.metrics = p.newMetrics()
+	return p, nil
 }
 
 // run runs the parts until ctx is done.
@@ -109,6 +113,13 @@ func (p *process) addConfigured(file string) error {
 	}
 	p.embedded = server
 	p.add("nats", server, slack)
+	p.add("reload", hangup{func() {
+		if err := server.Reload(); err != nil {
+			p.log.Error("SIGHUP: all stays as it is", slog.Any(logging.KeyError, err))
+			return
+		}
+		p.log.Info("SIGHUP: NATS has read its configuration again", slog.String("file", file))
+	}}, 0)
 	p.log.Info("NATS runs", slog.String("by", file))
 	return nil
 }
@@ -129,6 +140,7 @@ func (p *process) addTopology(t broker.Topology) error {
 	}
 	keeper := broker.NewKeeper(js, t, p.log)
 	keeper.Follow(p.roster)
+	keeper.Meter(p.metrics)
 	p.add("broker", connected{keeper, link}, slack)
 	return nil
 }
@@ -136,16 +148,17 @@ func (p *process) addTopology(t broker.Topology) error {
 // drain is how long running calls may go on when the process is to stop.
 func (p *process) drain() time.Duration { return cmp.Or(p.cfg.Ingress.DrainTimeout, 30*time.Second) }
 
-// addSync adds what keeps the catalog.
+// addSync adds what keeps the catalog: of the providers that are active here, and
+// of all that workers tell of, which it remembers where workers are elsewhere.
 func (p *process) addSync() error {
 	var sources []catalogsync.Source
 	for _, provider := range p.cfg.Providers {
-		entry, list, err := workers.Source(provider)
+		entry, err := workers.Describe(provider)
 		if err != nil {
 			return err
 		}
 		sources = append(sources, catalogsync.Source{
-			Provider: entry, List: list, Optional: provider.Name == nameOllama && p.cfg.OllamaUnasked,
+			Provider: entry, Optional: provider.Name == nameOllama && p.cfg.OllamaUnasked,
 		})
 	}
 	link, js, err := p.connect("sync")
@@ -153,7 +166,8 @@ func (p *process) addSync() error {
 		return err
 	}
 	sync := catalogsync.New(js, sources, catalogsync.Options{
-		Database: p.cfg.DatabasePath, Interval: p.cfg.SyncInterval, Logger: p.log, Defined: p.defined(),
+		Database: p.cfg.DatabasePath, Interval: p.cfg.SyncInterval, Logger: p.log,
+		Defined: p.defined(), Ignored: p.cfg.Off, Remember: p.local == nil, Metrics: metrics.NewListings(p.metrics),
 	})
 	p.add("sync", connected{sync, link}, slack)
 	rules := p.addRules(sync)
@@ -189,7 +203,7 @@ func (p *process) addWorkers(providers []workers.ProviderConfig, defined workers
 	drain := p.drain()
 	w, err := workers.New(link.nc, workers.Config{
 		Providers: providers, Concurrency: p.cfg.WorkerConcurrency,
-		Local: p.local, Logger: p.log, Drain: drain, Defined: defined,
+		Local: p.local, Logger: p.log, Drain: drain, Defined: defined, Metrics: p.metrics,
 	})
 	if err != nil {
 		return err
@@ -209,7 +223,9 @@ func (p *process) addIngress() error {
 		return err
 	}
 	view := catalog.NewView(js, p.log)
-	server, err := ingress.New(p.cfg.Ingress, ingress.Parts{Owner: owner, Catalog: view, Logger: p.log, Providers: p.managed(link.nc), Calls: idem.NewBook(js, idem.Options{})})
+	server, err := ingress.New(p.cfg.Ingress, ingress.Parts{
+		Owner: owner, Catalog: view, Logger: p.log, Providers: p.managed(link.nc), Calls: idem.NewBook(js, idem.Options{}), Metrics: p.metrics,
+	})
 	if err != nil {
 		return err
 	}

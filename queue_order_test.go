@@ -55,6 +55,7 @@ type queueRoom struct {
 	Waiting  map[string]int
 	Queued   int
 	Running  int
+	Cap      int
 	Expected int64 `json:"expected_wait_ms"`
 }
 

@@ -126,7 +126,7 @@ func targets(t *testing.T) []*target {
 		u.config.Name = "x"
 		var err error
 		if u.provider, err = workers.Open(u.config); err == nil {
-			u.entry, _, err = workers.Source(u.config)
+			u.entry, err = workers.Describe(u.config)
 		}
 		if err != nil {
 			t.Fatal(err)

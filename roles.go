@@ -65,8 +65,11 @@ func (p program) worker(ctx context.Context, c *cli.Command) error {
 // sync runs what keeps the catalog.
 func (p program) sync(ctx context.Context, _ *cli.Command) error {
 	p.rules = true
-	return p.start(ctx, func(ctx context.Context, part *process) error {
-		part.sayProviders(ctx)
+	return p.start(ctx, func(_ context.Context, part *process) error {
+		// An Ollama of which nothing is said is none, unless a worker has one.
+		part.cfg.Providers = slices.DeleteFunc(part.cfg.Providers, func(p workers.ProviderConfig) bool {
+			return p.Name == nameOllama && part.cfg.OllamaUnasked
+		})
 		return part.addSync()
 	})
 }
@@ -77,8 +80,9 @@ func (p program) broker(ctx context.Context, c *cli.Command) error {
 	return p.start(ctx, func(_ context.Context, part *process) error {
 		topology := part.cfg.Bus.topology()
 		switch b := part.cfg.Bus; {
-		case file != "" && (b.URL != "" || b.Listen != "" || b.Store != "" || b.Token != ""):
-			return usageError{c.FullName(), errors.New("--config says how NATS is to be run: leave out NATS_URL, ALLAMA_NATS_LISTEN, ALLAMA_NATS_STORE and ALLAMA_NATS_TOKEN")}
+		case file != "" && (b.URL != "" || b.Listen != "" || b.Store != "" || b.Token != "" || b.isOneOfSeveral()):
+			return usageError{c.FullName(), errors.New("--config says how NATS is to be run: leave out NATS_URL, ALLAMA_NATS_LISTEN, ALLAMA_NATS_STORE, " +
+				"ALLAMA_NATS_TOKEN, ALLAMA_NATS_NAME, ALLAMA_NATS_CLUSTER_LISTEN and ALLAMA_NATS_ROUTES")}
 		case file != "":
 			if err := part.addConfigured(file); err != nil {
 				return err

@@ -136,7 +136,7 @@ func (r *ruleReader) checkTargets() {
 		case qualified && !known:
 			r.warn(t.Node, t.where, "%s: no provider %s is configured%s", t.Value, provider, r.meant(provider))
 		case qualified && !active:
-			r.warn(t.Node, t.where, "the provider of %s is not active", t.Value)
+			r.warn(t.Node, t.where, "the provider of %s is not active here", t.Value)
 		}
 	}
 }

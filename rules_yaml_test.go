@@ -113,7 +113,7 @@ providers:
 	want := []string{
 		"r.yaml:2: aliases.a: opneai/gpt: no provider opneai is configured; did you mean openai?",
 		"r.yaml:3: aliases.b: meta/llama: no provider meta is configured; this is fine if it is defined at run time",
-		"r.yaml:3: aliases.b: the provider of idle/x is not active",
+		"r.yaml:3: aliases.b: the provider of idle/x is not active here",
 		"r.yaml:5: providers.grok: no such provider is configured; did you mean groq?",
 		"r.yaml:7: providers.gpu1.allow: gpu1/llama* begins with the provider, which is not part of its models' names",
 	}
