@@ -14,11 +14,13 @@ type bout struct {
 	tried bool      // since then, by this worker
 	other time.Time // when another worker has tried, which tells what comes of it
 	over  time.Time // when the one before was over, about
+	crowd int       // refused calls that had been sent before the first refusal was heard
+	count uint64    // bouts that are over
 }
 
 const (
 	minHold = 100 * time.Millisecond // after a refusal, where the upstream does not say
-	maxHold = 10 * time.Second       // likewise
+	maxHold = 2 * time.Second        // likewise; other calls, of other models, may well be taken
 	maxTold = 5 * time.Minute        // that is taken on an upstream's word
 	turn    = 100 * time.Millisecond // that each worker has to try, before the next one may
 	shows   = time.Second            // after which a call that is not answered is not refused any more
@@ -27,7 +29,7 @@ const (
 // refuse takes note of a refusal.
 func (b *bout) refuse(marks uint64, after time.Duration, now time.Time) {
 	if !b.on {
-		b.on, b.began = true, now
+		b.on, b.began, b.crowd = true, now, 0
 	}
 	b.mark, b.last, b.tried, b.other = marks, now, false, time.Time{}
 	if b.told = after > 0; b.told {
@@ -41,6 +43,7 @@ func (b *bout) refuse(marks uint64, after time.Duration, now time.Time) {
 // end ends the bout with a call that was sent in it, and was taken.
 func (b *bout) end(sent time.Time) {
 	b.on, b.over = false, sent
+	b.count++
 	if !b.told { // it was at some time in between
 		b.over = b.last.Add(sent.Sub(b.last) / 2)
 	}

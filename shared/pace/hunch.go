@@ -11,11 +11,20 @@ import (
 // may count over any stretch of time. The zero value knows of no limit.
 type hunch struct {
 	bout   bout
-	taken  tally            // since the last bout, or one before that after which too little was taken
-	fresh  tally            // since the last bout
-	others map[string]tally // what the other workers say that they had taken when the bout began
+	taken  tally              // since the last bout, or one before that after which too little was taken
+	fresh  tally              // since the last bout
+	others map[string]account // of the other workers
 	trend  trend
 	bucket bucket
+
+	hurried bool // since the last bout there was no room for more calls
+}
+
+// An account is what another worker says that it had taken when the bout began,
+// and how many of its calls were refused then.
+type account struct {
+	tally
+	crowd int
 }
 
 // A trend is a rate, and how it is tried out whether more is allowed. The zero
@@ -32,6 +41,7 @@ type trend struct {
 const (
 	trusted    = 5               // as many calls say something of a rate
 	doubted    = 0.8             // of a rate is left when fewer were taken before the next bout
+	crowded    = 3               // as many refused calls that were sent together are no accident
 	minPlateau = 20              // calls
 	maxPlateau = 200             // likewise
 	ripens     = 3 * time.Second // what counts as one of these calls
@@ -58,6 +68,9 @@ func (h *hunch) refuse(m Mark, marks uint64, after time.Duration, now time.Time)
 	h.lose()
 	if h.bout.on || !m.at.Before(h.bout.over) {
 		h.begin(marks, after, now)
+		if !m.at.After(h.bout.began) {
+			h.bout.crowd++
+		}
 	}
 }
 
@@ -102,24 +115,45 @@ func (h *hunch) end(sent time.Time, p Part, now time.Time) {
 	scale := float64(p.all()) / float64(len(h.others)+1)
 	calls, rate = calls*scale, max(rate*scale, tally{calls: 1, since: h.taken.since}.rate(h.bout.over))
 	few := calls < trusted
+	h.fresh = tally{calls: 1, since: h.bout.over, last: sent}
+	h.taken.calls++
+	if !h.isPressed() {
+		return
+	}
 	if few {
 		rate = max(rate, doubted*h.trend.rate)
 	}
-	h.fresh = tally{calls: 1, since: h.bout.over, last: sent}
-	h.taken.calls++
+	h.hurried = false
 	h.set(trend{
 		rate: rate, few: few, plateau: min(max(4*calls, minPlateau), maxPlateau), number: h.trend.number + 1,
 	}, p, now)
 }
 
+// isPressed says whether calls were refused because they were many, so that the
+// rate at which they were taken is what the upstream allows. A refusal among few
+// calls is about one model, or of a bad moment, and a rate that nobody tried to
+// go beyond is no limit: to keep to it would hold up the next burst for nothing.
+func (h *hunch) isPressed() bool {
+	crowd := h.bout.crowd
+	for _, o := range h.others {
+		crowd += o.crowd
+	}
+	return crowd >= crowded || h.trend.rate > 0 && h.hurried
+}
+
 // adopt takes the trend that another worker has inferred.
 func (h *hunch) adopt(t trend, p Part, now time.Time) {
+	h.cease(now)
+	t.number = h.trend.number
+	h.set(t, p, now)
+}
+
+// cease ends a bout of which another worker has found that it is over.
+func (h *hunch) cease(now time.Time) {
 	if h.bout.on {
 		h.bout.end(now)
 		h.fresh = tally{since: h.bout.over, last: now}
 	}
-	t.number = h.trend.number
-	h.set(t, p, now)
 }
 
 // set begins with a trend. The workers are to come one after the other.
@@ -159,5 +193,7 @@ func (h *hunch) room(open map[uint64]Mark, p Part, now time.Time) (calls float64
 	if h.trend.rate <= 0 {
 		return math.Inf(1), 0
 	}
-	return math.Floor(h.bucket.room(now)), h.bucket.wait(1, now)
+	calls = math.Floor(h.bucket.room(now))
+	h.hurried = h.hurried || calls < 1
+	return calls, h.bucket.wait(1, now)
 }

@@ -157,7 +157,16 @@ func TestAfterARefusalOneWorkerFindsOut(t *testing.T) {
 		second.Hear(second.Send(0, start), Reading{}, false, start)
 	}
 	now := start.Add(time.Second)
-	first.Hear(first.Send(0, now), Reading{RetryAfter: 59 * time.Second}, true, now)
+	refuse := func(l *Learnt, calls int, now time.Time) {
+		var sent []Mark
+		for range calls {
+			sent = append(sent, l.Send(0, now))
+		}
+		for _, m := range sent {
+			l.Hear(m, Reading{RetryAfter: 59 * time.Second}, true, now)
+		}
+	}
+	refuse(&first, 2, now)
 	word, ok := first.Word(now)
 	if !ok {
 		t.Fatal("there is nothing to tell")
@@ -165,6 +174,7 @@ func TestAfterARefusalOneWorkerFindsOut(t *testing.T) {
 	second.Told("first", word, now)
 	wantRoomOf("the first, refused", &first, one, now, 0)
 	wantRoomOf("the second, told", &second, two, now, 0)
+	refuse(&second, 1, now)
 	if word, ok = second.Word(now); !ok {
 		t.Fatal("the second does not tell what it has counted")
 	}
@@ -180,6 +190,43 @@ func TestAfterARefusalOneWorkerFindsOut(t *testing.T) {
 	second.Told("first", word, now)
 	wantRoomOf("the second, its turn is later", &second, two, now, 0)
 	wantRoomOf("in its turn", &second, two, now.Add(2300*time.Millisecond), 1)
+}
+
+// A model of its own limit, or an upstream that is overloaded for a moment, says
+// nothing of how fast other calls may go.
+func TestARefusalAmongFewCallsIsNoLimit(t *testing.T) {
+	for _, workers := range []int{1, 3} {
+		all := make([]*Learnt, workers)
+		for i := range all {
+			all[i] = &Learnt{}
+			all[i].Room(Part{i, workers}, start)
+		}
+		now := start
+		tell := func() {
+			for i, l := range all {
+				l.Room(Part{i, workers}, now)
+				if w, ok := l.Word(now); ok {
+					for j, other := range all {
+						if i != j {
+							other.Told(string(rune('a'+i)), w, now)
+						}
+					}
+				}
+			}
+		}
+		for n := range 61 { // a call each ten seconds, and each fifth is refused
+			now = now.Add(10 * time.Second)
+			l := all[n%workers]
+			l.Hear(l.Send(0, now), Reading{RetryAfter: time.Second}, n%5 == 4, now)
+			tell()
+		}
+		now = now.Add(10 * time.Second)
+		for i, l := range all {
+			if got, wait := l.Room(Part{i, workers}, now); got < 100 {
+				t.Errorf("worker %d of %d: there is room for %d calls of a burst, wait %v", i, workers, got, wait)
+			}
+		}
+	}
 }
 
 func TestASlowAnswerIsNoRefusal(t *testing.T) {

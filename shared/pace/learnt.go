@@ -16,7 +16,8 @@ type Learnt struct {
 	part    Part
 	hunch   hunch
 	others  map[string]other
-	said    Word // to them
+	said    Word   // to them
+	over    uint64 // bouts that were over then
 
 	// While it is not known how much is allowed, only some calls may be open.
 	doubtful bool
@@ -90,6 +91,9 @@ func (l *Learnt) Hear(m Mark, r Reading, refused bool, now time.Time) {
 	if refused {
 		l.doubtful = false
 		l.hunch.refuse(m, l.marks, max(r.RetryAfter, r.UntilReset(now)), now)
+		if r.UntilReset(now) > 0 {
+			l.hunch.bout.crowd += crowded // it says itself that nothing is left
+		}
 		return
 	}
 	if m.n > l.since {

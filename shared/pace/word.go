@@ -23,6 +23,7 @@ type Word struct {
 	Tries   bool    `json:"tries,omitempty"`   // then: this worker finds out whether it still does
 	Calls   float64 `json:"calls,omitempty"`   // then: so many has it taken of this worker
 	Took    float64 `json:"took,omitempty"`    // then: within so many seconds, until now
+	Crowd   int     `json:"crowd,omitempty"`   // then: so many of its calls were refused that it had sent together; a few at the most
 
 	Number  uint64  `json:"number,omitempty"`  // of the rate, among those that this worker has inferred
 	Rate    float64 `json:"rate,omitempty"`    // calls a second, of all workers; 0: none is known
@@ -50,10 +51,11 @@ func (l *Learnt) Word(now time.Time) (w Word, ok bool) {
 		w.Refused = max(1, b.hold.Sub(now).Milliseconds())
 		w.Tries = b.tried
 		w.Calls, w.Took = l.hunch.taken.calls, now.Sub(l.hunch.taken.since).Seconds()
+		w.Crowd = min(b.crowd, crowded)
 	}
-	before := l.said
-	l.said = w
-	return w, w.Number != before.Number || b.on && (before.Refused == 0 || w.Tries != before.Tries || w.Calls != before.Calls)
+	before, over := l.said, b.count > l.over
+	l.said, l.over = w, b.count
+	return w, w.Number != before.Number || over || b.on && (before.Refused == 0 || w.Tries != before.Tries || w.Calls != before.Calls || w.Crowd != before.Crowd)
 }
 
 // Told takes the word of another worker.
@@ -65,16 +67,19 @@ func (l *Learnt) Told(from string, w Word, now time.Time) {
 	l.others[from] = other{w.Number, w.Refused > 0}
 	h := &l.hunch
 	if w.Refused > 0 {
-		if !h.bout.on && !before.refused {
+		if !h.bout.on && !before.refused && w.Crowd > 0 { // otherwise it knows from others
 			h.begin(l.marks, time.Duration(min(w.Refused, maxTold.Milliseconds()))*time.Millisecond, now)
 		}
 		if w.Tries {
 			h.bout.other = now
 		}
 		if h.others == nil {
-			h.others = map[string]tally{}
+			h.others = map[string]account{}
 		}
-		h.others[from] = tally{calls: max(0, w.Calls), since: now.Add(-time.Duration(min(max(0, w.Took), maxWait.Seconds()) * float64(time.Second)))}
+		h.others[from] = account{crowd: min(max(0, w.Crowd), crowded), tally: tally{calls: max(0, w.Calls), since: now.Add(-time.Duration(min(max(0, w.Took), maxWait.Seconds()) * float64(time.Second)))}}
+	}
+	if w.Refused == 0 && known {
+		h.cease(now)
 	}
 	isNew := known && w.Number != before.number || !known && h.trend.rate == 0
 	if w.Rate > 0 && isNew {
