@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	gatherWait   = 300 * time.Millisecond // for the answers of other servers
+	gatherWait   = time.Second            // for the answers of other servers that are known
+	strangeWait  = 300 * time.Millisecond // for those that may be there
 	clusterFresh = 30 * time.Second       // for how long it is believed which ones there are
 )
 
@@ -32,14 +33,17 @@ type round struct {
 	missing map[string]bool // that are known, and have not answered
 	trusted bool            // nobody but those need be waited for
 	whole   chan struct{}   // closed when all have answered
+	wait    time.Duration   // for that, at the most
 }
 
 // begin begins a round.
 func (c *cluster) begin() *round {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	r := &round{answers: map[string]outlook{}, missing: map[string]bool{}, whole: make(chan struct{})}
-	r.trusted = time.Since(c.learned) < clusterFresh
+	r := &round{answers: map[string]outlook{}, missing: map[string]bool{}, whole: make(chan struct{}), wait: strangeWait}
+	if r.trusted = time.Since(c.learned) < clusterFresh; r.trusted {
+		r.wait = gatherWait
+	}
 	for _, id := range c.others {
 		r.missing[id] = true
 	}
@@ -106,16 +110,16 @@ func (s *Server) survey(ctx context.Context, q query) []outlook {
 		s.log.Debug("other servers cannot be asked what waits", slog.Any(logging.KeyError, err))
 		return []outlook{s.look(q)}
 	}
-	late := make(chan struct{})
 	time.AfterFunc(gatherWait, func() {
 		stop()
 		s.cluster.learn(r)
-		close(late)
 	})
+	late := time.NewTimer(r.wait)
+	defer late.Stop()
 	list := []outlook{s.look(q)}
 	select {
 	case <-r.whole:
-	case <-late:
+	case <-late.C:
 	case <-ctx.Done():
 	}
 	r.mu.Lock()
