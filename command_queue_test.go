@@ -123,7 +123,7 @@ func TestTheQueueIsSeenAndSteeredFromTheCommandLine(t *testing.T) {
 	second := p.calls(base, "sk-boss")
 	p.sees("openai paused 1 0 1 1 1 ", "queue")
 	p.sees("boss default openai/m1 openai waiting #1", "queue", "--calls")
-	p.wants(exitOK, "openai openai "+upstream+" environment yes 1 paused, ok", "", "providers")
+	p.wants(exitOK, "openai openai "+upstream+" environment 1 1 1 paused, ok", "", "providers")
 	p.wants(exitError, "this key may not manage providers", "", "queue", "drain", "openai", "--key", "sk-other")
 	p.wants(exitError, "there is no such call", "", "queue", "cancel", p.id("waiting"), "--key", "sk-other")
 
