@@ -51,14 +51,24 @@ type Worker struct {
 	slots    *slots
 	shards   shards
 	eras     eras
+	peers    presenceTable // the workers of the provider
+	work
+	intake
+}
+
+// The work of a worker is the jobs that it performs.
+type work struct {
 	running  sync.WaitGroup
-	stop     context.CancelCauseFunc // cancels the running jobs
-	attached atomic.Bool             // there is a queue to take jobs from
-	leaving  atomic.Bool             // it takes no more
+	stop     context.CancelCauseFunc // cancels them
 	attempts attempts
-	reports  reports        // of what attempts used
+	reports  reports // of what attempts used
+}
+
+// An intake is whether a worker takes jobs.
+type intake struct {
+	attached atomic.Bool    // there is a queue to take them from
+	leaving  atomic.Bool    // it takes no more
 	cap      atomic.Int64   // of the provider's calls at once, over all workers; 0: none
-	peers    presenceTable  // the workers of the provider
 	paused   atomic.Int64   // until when, in nanoseconds since 1970
 	pausing  sync.WaitGroup // the queue is being paused
 }

@@ -93,11 +93,16 @@ type Sync struct {
 	readyOnce sync.Once
 
 	// Only Run uses these.
+	tenure
+	state
+	registry
+}
+
+// A tenure is that of the one sync that keeps the catalog.
+type tenure struct {
 	lease    lease
 	saver    *saver
 	reported reports
-	state
-	registry
 }
 
 // New returns a sync of the sources, whose order is that in which a bare name

@@ -30,12 +30,17 @@ type exchange struct {
 	response *http.Response
 	silence  time.Duration // the longest for the next read
 	timeouts Timeouts      // of the next ones
-	said     time.Time     // when the stream last said something; zero in whole answers
-	spoke    bool          // it has said something since the last read
-	eof      bool
+	reading
 
 	media   string    // the answer's type
 	content io.Reader // the answer, decompressed and bounded
+}
+
+// A reading is how far the answer was read.
+type reading struct {
+	said  time.Time // when the stream last said something; zero in whole answers
+	spoke bool      // it has said something since the last read
+	eof   bool
 }
 
 func newExchange(ctx context.Context, c *Client, wait func(time.Duration) error) *exchange {
