@@ -27,7 +27,7 @@ const canary = "sk-canary-0123456789/+=="
 const hasty = 150 * time.Millisecond
 
 // limit is how long anything may take that should take no time.
-const limit = 30 * time.Second
+const limit = 10 * time.Second
 
 // A rig is a kind under test: an owner of calls, a worker, and an upstream
 // that plays what it is told.
