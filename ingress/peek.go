@@ -1,14 +1,13 @@
 package ingress
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 	"unicode"
 
+	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/rawjson"
 )
@@ -27,28 +26,12 @@ type hints struct {
 	limit int    // of the tokens of the answer; 0: none
 }
 
-// outputLimits are the fields with the limit of an answer, in all dialects but
-// Ollama's, which has it among its options.
-var outputLimits = []string{"max_tokens", "max_completion_tokens", "max_output_tokens"}
-
-const (
-	ollamaOptions = "options"
-	ollamaLimit   = "num_predict" // negative: there is none
-)
-
 // see takes a field in.
 func (n *hints) see(f rawjson.Field) {
-	switch {
-	case f.Key == "service_tier":
+	if f.Key == "service_tier" {
 		_ = json.Unmarshal(f.Value, &n.tier) // what is no string is no tier
-	case slices.Contains(outputLimits, f.Key):
-		_ = json.Unmarshal(f.Value, &n.limit)
-	case f.Key == ollamaOptions && bytes.HasPrefix(f.Value, []byte("{")):
-		for option := range rawjson.Fields(f.Value) {
-			if option.Key == ollamaLimit {
-				_ = json.Unmarshal(option.Value, &n.limit)
-			}
-		}
+	} else if limit := dialect.OutputLimit(f); limit > 0 {
+		n.limit = limit
 	}
 }
 

@@ -1,13 +1,13 @@
 package workers
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"sync"
 	"time"
 
 	"github.com/offbeat-studio/allama/shared/bus"
+	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/pace"
 	"github.com/offbeat-studio/allama/shared/rawjson"
@@ -181,28 +181,8 @@ func (s *passage) settle(used int) {
 	s.pacer.with(func(g *pace.Gate) { g.End(s.estimated, used, time.Now()) })
 }
 
-// limits are the fields of calls, in all dialects, that say how long the answer
-// may be.
-var limits = map[string]bool{"max_tokens": true, "max_completion_tokens": true, "max_output_tokens": true}
-
 // mostTokens is more than any model answers with.
 const mostTokens = 1 << 24
-
-// mostOf is how long an answer may be, if the field says it; otherwise 0. Ollama
-// has it among its options.
-func mostOf(f rawjson.Field) (most int) {
-	switch {
-	case limits[f.Key]:
-		_ = json.Unmarshal(f.Value, &most)
-	case f.Key == "options" && bytes.HasPrefix(f.Value, []byte("{")):
-		for option := range rawjson.Fields(f.Value) {
-			if option.Key == "num_predict" {
-				_ = json.Unmarshal(option.Value, &most)
-			}
-		}
-	}
-	return most
-}
 
 // estimate is about how many tokens a job takes.
 func estimate(j *bus.Job) int {
@@ -218,7 +198,7 @@ func estimate(j *bus.Job) int {
 		return n + min(r.Limits.MaxTokens, mostTokens)
 	}
 	for f := range rawjson.Fields(j.Body) {
-		if most := mostOf(f); most > 0 {
+		if most := dialect.OutputLimit(f); most > 0 {
 			return n + min(most, mostTokens)
 		}
 	}

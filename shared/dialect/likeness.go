@@ -2,7 +2,6 @@ package dialect
 
 import (
 	"bytes"
-	"iter"
 	"slices"
 
 	"github.com/offbeat-studio/allama/shared/frame"
@@ -46,14 +45,14 @@ func (l *likeness) learn(f frame.Frame, fields []string, said string) {
 	}
 	l.vain++
 	data, from, found := bytes.Clone(f.Data), 0, false
-	for key, at := range values(data) {
-		value := data[at.start:at.end]
+	for key, at := range rawjson.Values(data) {
+		value := data[at.Start:at.End]
 		h, ok := holeFor(string(key), value, fields, said)
 		switch text, _ := rawjson.Text(value); {
 		case ok:
 			found = found || h == holeText
-			l.parts, l.holes = append(l.parts, data[from:at.start]), append(l.holes, h)
-			from = at.end
+			l.parts, l.holes = append(l.parts, data[from:at.Start]), append(l.holes, h)
+			from = at.End
 		case text == said: // perhaps the same field, spelled in another way: which one is read?
 			l.forget()
 			return
@@ -68,7 +67,7 @@ func (l *likeness) learn(f frame.Frame, fields []string, said string) {
 // that.
 func holeFor(key string, value []byte, fields []string, said string) (hole, bool) {
 	if value[0] != '"' {
-		return holeNumber, slices.Contains(passing, key) && digits(value) == len(value)
+		return holeNumber, slices.Contains(passing, key) && rawjson.WholeLen(value) == len(value)
 	}
 	if slices.Contains(fields, key) {
 		text, ok := rawjson.Text(value)
@@ -111,48 +110,7 @@ func (l *likeness) read(f frame.Frame) (said string, ok bool) {
 // where nothing does.
 func (h hole) fill(data []byte) int {
 	if h == holeNumber {
-		return digits(data)
+		return rawjson.WholeLen(data)
 	}
 	return rawjson.TextLen(data)
 }
-
-// digits returns the length of the whole number at the beginning of data.
-func digits(data []byte) int {
-	n := 0
-	for n < len(data) && data[n] >= '0' && data[n] <= '9' {
-		n++
-	}
-	if n > 1 && data[0] == '0' {
-		return 0
-	}
-	return n
-}
-
-// A span is where a value is.
-type span struct{ start, end int }
-
-// values yields the fields of all objects in data, which is valid JSON, that are
-// a text or a number, by the insides of their keys.
-func values(data []byte) iter.Seq2[[]byte, span] {
-	return func(yield func([]byte, span) bool) {
-		for i := 0; i < len(data); {
-			n := rawjson.TextLen(data[i:])
-			if n == 0 {
-				i++
-				continue
-			}
-			key, rest := data[i+1:i+n-1], bytes.TrimLeft(data[i+n:], space)
-			if i += n; len(rest) == 0 || rest[0] != ':' {
-				continue // it is a value
-			}
-			value := bytes.TrimLeft(rest[1:], space)
-			n = max(rawjson.TextLen(value), len(value)-len(bytes.TrimLeft(value, "0123456789.eE+-")))
-			if i = len(data) - len(value); n > 0 && !yield(key, span{i, i + n}) {
-				return
-			}
-			i += n
-		}
-	}
-}
-
-const space = " \t\r\n"

@@ -2,10 +2,10 @@ package upstream
 
 import (
 	"bytes"
-	"encoding/json"
 
 	"github.com/offbeat-studio/allama/shared/frame"
 	"github.com/offbeat-studio/allama/shared/llm"
+	"github.com/offbeat-studio/allama/shared/rawjson"
 )
 
 // A likeness knows the last frame that did nothing but go on with a text. One
@@ -44,28 +44,22 @@ func (l *likeness) learn(f frame.Frame, events []llm.Event) {
 	l.vain++
 	data := bytes.Clone(f.Data)
 	said, from := 0, 0 // how many values are the text; the end of the last value
-	for v := range fieldValues(data) {
-		value := data[v.start:v.end]
+	for key, at := range rawjson.Values(data) {
+		value := data[at.Start:at.End]
 		isText := value[0] == '"'
-		if !mayDiffer[v.key] || isText && plainText(value) != len(value) || !isText && digits(value) != len(value) {
+		if !mayDiffer[string(key)] || isText && plainText(value) != len(value) || !isText && rawjson.WholeLen(value) != len(value) {
 			continue
 		}
-		if isText && saysOnly(value, d.Text) {
+		if text, _ := rawjson.Text(value); isText && text == d.Text {
 			said++
 		}
-		l.parts, l.texts = append(l.parts, data[from:v.start]), append(l.texts, isText)
-		from = v.end
+		l.parts, l.texts = append(l.parts, data[from:at.Start]), append(l.texts, isText)
+		from = at.End
 	}
 	l.event, l.parts = f.Event, append(l.parts, data[from:])
 	if said != 1 {
 		l.parts = l.parts[:0]
 	}
-}
-
-// saysOnly reports whether a JSON text is said.
-func saysOnly(value []byte, said string) bool {
-	var text string
-	return json.Unmarshal(value, &text) == nil && text == said
 }
 
 // fits reports whether a frame is like the one that was learnt.
@@ -83,7 +77,7 @@ func (l *likeness) fits(f frame.Frame) bool {
 		if isText {
 			n = plainText(rest)
 		} else {
-			n = digits(rest)
+			n = rawjson.WholeLen(rest)
 		}
 		if n == 0 {
 			return false
@@ -98,104 +92,12 @@ func (l *likeness) fits(f frame.Frame) bool {
 }
 
 // plainText returns the length of the JSON text at the beginning of data: zero
-// where there is none, where it is empty, and where it has escapes that need a
-// closer look.
+// where there is none, where it is empty, and where it may have escapes that need
+// a closer look.
 func plainText(data []byte) int {
-	if len(data) == 0 || data[0] != '"' {
-		return 0
-	}
-	for i := 1; i < len(data); i++ {
-		switch c := data[i]; {
-		case c == '"':
-			if i == 1 {
-				return 0
-			}
-			return i + 1
-		case c < ' ':
-			return 0
-		case c == '\\':
-			if i++; i == len(data) || bytes.IndexByte([]byte(`"\/bfnrt`), data[i]) < 0 {
-				return 0
-			}
-		}
-	}
-	return 0
-}
-
-// digits returns the length of the whole number at the beginning of data.
-func digits(data []byte) int {
-	n := 0
-	for n < len(data) && data[n] >= '0' && data[n] <= '9' {
-		n++
-	}
-	if n > 1 && data[0] == '0' {
+	n := rawjson.TextLen(data)
+	if n <= len(`""`) || bytes.Contains(data[:n], []byte(`\u`)) {
 		return 0
 	}
 	return n
-}
-
-// A fieldValue is where the value of a field is.
-type fieldValue struct {
-	key        string
-	start, end int
-}
-
-// fieldValues yields the fields of all objects in data, which is valid JSON,
-// that are a text or begin with a digit.
-func fieldValues(data []byte) func(yield func(fieldValue) bool) {
-	return func(yield func(fieldValue) bool) {
-		for i := 0; i < len(data); i++ {
-			if data[i] != '"' {
-				continue
-			}
-			end := textEnd(data, i)
-			key := data[i+1 : max(i+1, end-1)]
-			i = end - 1
-			next := skipSpace(data, end)
-			if next == len(data) || data[next] != ':' {
-				continue // it is a value
-			}
-			start := skipSpace(data, next+1)
-			switch {
-			case start == len(data):
-				return
-			case data[start] == '"':
-				end = textEnd(data, start)
-			case data[start] >= '0' && data[start] <= '9':
-				end = numberEnd(data, start)
-			default:
-				continue
-			}
-			if !yield(fieldValue{string(key), start, end}) {
-				return
-			}
-			i = end - 1
-		}
-	}
-}
-
-func textEnd(data []byte, i int) int {
-	for i++; i < len(data); i++ {
-		switch data[i] {
-		case '\\':
-			i++
-		case '"':
-			return i + 1
-		}
-	}
-	return len(data)
-}
-
-func numberEnd(data []byte, i int) int {
-	for i < len(data) && bytes.IndexByte([]byte("0123456789.eE+-"), data[i]) >= 0 {
-		i++
-	}
-	return i
-}
-
-func skipSpace(data []byte, i int) int {
-	for i < len(data) && (data[i] == ' ' || data[i] == '\t' || data[i] == '\n' || data[i] == '\r') {
-		i++
-	}
-	return i
 }
