@@ -64,9 +64,11 @@ func (r *keyring) told(from string, all words, now time.Time) {
 	}
 }
 
-// nameOf is how workers call a credential among themselves. It does not show
-// what it is, and does not depend on which others a worker has.
+// nameOf is how workers call a credential among themselves, which does not depend
+// on which others a worker has. It is too short for anyone to find out by it what
+// a key is that could be guessed; two keys of a provider that have the same name,
+// which is hardly ever so, learn from each other.
 func nameOf(key string) string {
 	sum := sha256.Sum256([]byte("allama credential " + key))
-	return hex.EncodeToString(sum[:6])
+	return hex.EncodeToString(sum[:2])
 }
