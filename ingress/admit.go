@@ -34,7 +34,7 @@ func (x *exchange) relay(ctx context.Context, job *bus.Job) error {
 	}
 	pass, err := x.enter(job)
 	if err != nil {
-		return x.turnedAway(err)
+		return x.countRefusal(err)
 	}
 	x.usage = nil
 	defer func() { pass.Done(tokensOf(x.usage)) }()
@@ -44,7 +44,7 @@ func (x *exchange) relay(ctx context.Context, job *bus.Job) error {
 	err = pass.Wait(ctx)
 	r.waited(time.Since(began))
 	if err != nil {
-		return x.turnedAway(overdueOr(ctx, err))
+		return x.countRefusal(overdueOr(ctx, err))
 	}
 	return overdueOr(ctx, r.perform(ctx, job))
 }

@@ -106,9 +106,9 @@ func (x *exchange) count() {
 	m.Ended(call)
 }
 
-// turnedAway counts the error with which the queue has refused a call, or given
+// countRefusal counts the error with which the queue has refused a call, or given
 // it up, and returns it. That a client has left is no such error.
-func (x *exchange) turnedAway(err error) error {
+func (x *exchange) countRefusal(err error) error {
 	if code := llm.AsError(err).Code; code != llm.CodeCanceled {
 		x.endpoint.server.meter.calls.Refused(x.target.Provider.Name, string(code))
 	}

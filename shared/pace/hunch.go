@@ -17,7 +17,7 @@ type hunch struct {
 	trend  trend
 	bucket bucket
 
-	hurried bool // since the last bout there was no room for more calls
+	hurried bool // since that was inferred there was no room for more calls at some time
 }
 
 // An account is what another worker says that it had taken when the bout began,
@@ -123,7 +123,6 @@ func (h *hunch) end(sent time.Time, p Part, now time.Time) {
 	if few {
 		rate = max(rate, doubted*h.trend.rate)
 	}
-	h.hurried = false
 	h.set(trend{
 		rate: rate, few: few, plateau: min(max(4*calls, minPlateau), maxPlateau), number: h.trend.number + 1,
 	}, p, now)
@@ -159,7 +158,7 @@ func (h *hunch) cease(now time.Time) {
 // set begins with a trend. The workers are to come one after the other.
 func (h *hunch) set(t trend, p Part, now time.Time) {
 	t.since = now
-	h.trend = t
+	h.trend, h.hurried = t, false
 	h.bucket = bucket{window: time.Minute, at: now, level: 1 - float64(p.rank()+1)/float64(p.all())}
 	h.try(p, now)
 }
