@@ -52,8 +52,9 @@ func (s *nativeStream) Fail(dst []byte, e *llm.Error) []byte {
 
 func (s *nativeStream) end(dst []byte) ([]byte, error) { return append(dst, s.rename.rest()...), nil }
 
-// maxSize bounds what is believed of the size that a worker tells.
-const maxSize = 256 << 20
+// maxSize bounds what is believed of the size that a worker tells: so much room is
+// made before it has come, however many answers come at once.
+const maxSize = 16 << 20
 
 // nativeWhole gathers the upstream's body.
 type nativeWhole struct {
