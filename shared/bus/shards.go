@@ -28,6 +28,7 @@ const (
 type shards struct {
 	count  atomic.Int32  // how many there are; 0 is 1
 	pulled atomic.Uint64 // those that jobs come from, a bit each
+	looked atomic.Uint64 // those that were looked for at least once
 	more   chan struct{} // there are more than there were
 }
 
@@ -51,9 +52,17 @@ func (s *shards) learn(metadata map[string]string) {
 	}
 }
 
+// known says whether jobs come from any shard, and what there is to say of each
+// of the others.
+func (s *shards) known() bool {
+	all := ^uint64(0) >> (MaxShards - s.number())
+	return s.pulled.Load() != 0 && s.looked.Load()&all == all
+}
+
 // set notes whether jobs come from a shard, and reports whether that is news.
 func (s *shards) set(shard int, pulled bool) bool {
 	bit := uint64(1) << shard
+	s.looked.Or(bit)
 	before := s.pulled.Load()
 	if pulled {
 		before = s.pulled.Or(bit)
@@ -64,8 +73,15 @@ func (s *shards) set(shard int, pulled bool) bool {
 }
 
 // pulls notes whether jobs come from a shard, and tells others if that is news.
+// They hear of a worker only once it has looked for all shards: of one that
+// seemed to have a part of them they would take another for the home of its
+// provider, and more calls than it allows would run.
 func (w *Worker) pulls(shard int, pulled bool) {
-	if w.shards.set(shard, pulled) && !w.leaving.Load() {
+	news := w.shards.set(shard, pulled)
+	if w.shards.known() {
+		w.attached.Store(true)
+	}
+	if news && w.attached.Load() && !w.leaving.Load() {
 		w.present(false)
 	}
 }
@@ -76,13 +92,13 @@ func (w *Worker) attach(ctx context.Context, shard int) bool {
 		era := w.eras.now()
 		err := w.look(ctx, shard)
 		if err == nil {
-			w.attached.Store(true)
 			w.pulls(shard, true)
 			return true
 		}
 		if ctx.Err() != nil {
 			return false
 		}
+		w.pulls(shard, false)
 		others := w.shards.pulled.Load() != 0
 		unknown := errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound)
 		switch {

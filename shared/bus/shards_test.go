@@ -2,6 +2,7 @@ package bus_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -132,12 +133,36 @@ func TestAFewSlotsServeAllShards(t *testing.T) {
 	}
 }
 
+// Owners hear of a worker only once it takes jobs from all shards: of one of
+// which they knew a part they would take another for the home of its provider.
+func TestAWorkerIsThereWithAllItsShards(t *testing.T) {
+	t.Parallel()
+	s := bustest.Serve(t)
+	nc := bustest.Connect(t, s)
+	bustest.AddShards(t, nc, bustest.Shards{Number: 9, AckWait: ackWait, Cap: 1}, "p")
+	signs, err := nc.SubscribeSync("allama.presence.p.*")
+	if err != nil || nc.Flush() != nil {
+		t.Fatal(err)
+	}
+	newWorker(t, bustest.Connect(t, s), bus.WorkerOptions{Cap: 1}, echo)
+	m, err := signs.NextMsg(10 * time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var first struct{ Shards uint64 }
+	if err := json.Unmarshal(m.Data, &first); err != nil || first.Shards != 1<<9-1 {
+		t.Errorf("the first sign is %s, %v; want all shards", m.Data, err)
+	}
+}
+
 // A shard that goes takes nothing with it: what waits in it goes elsewhere, and
 // so does what is new.
 func TestAShardGoesAndComesBack(t *testing.T) {
 	t.Parallel()
 	js, o, work := sharded(t, 1)
 	release := make(chan struct{})
+	free := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(free)
 	var runs atomic.Int32
 	work(bus.WorkerOptions{Cap: 1}, func(ctx context.Context, j *bus.Job, r *bus.Reply) bus.End {
 		if runs.Add(1); string(j.Body) == "first" {
@@ -145,10 +170,15 @@ func TestAShardGoesAndComesBack(t *testing.T) {
 		}
 		return echo(ctx, j, r)
 	})
-	used(t, js, o, 1)
-	home := 0
+	for deadline := time.Now().Add(10 * time.Second); o.Workers("p") == 0; <-time.After(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("there is no worker")
+		}
+	}
+	before, home := delivered(t, js), 0
+	makeCalls(t, o, 3, 1)
 	for shard, n := range delivered(t, js) {
-		if n > delivered(t, js)[home] {
+		if n == before[shard]+3 {
 			home = shard
 		}
 	}
@@ -190,7 +220,7 @@ func TestAShardGoesAndComesBack(t *testing.T) {
 		}
 	}
 	t.Logf("the calls that waited were answered after %v", time.Since(began))
-	close(release)
+	free()
 	if a := <-results; a.err != nil || string(a.data) != "first" || a.attempts != 1 {
 		t.Errorf("the call that ran: got %q, %v after %d attempts", a.data, a.err, a.attempts)
 	}

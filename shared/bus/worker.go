@@ -66,7 +66,7 @@ type work struct {
 
 // An intake is whether a worker takes jobs.
 type intake struct {
-	attached atomic.Bool    // there is a queue to take them from
+	attached atomic.Bool    // there is a queue to take them from, and it is known in which shards
 	leaving  atomic.Bool    // it takes no more
 	cap      atomic.Int64   // of the provider's calls at once, over all workers; 0: none
 	paused   atomic.Int64   // until when, in nanoseconds since 1970
