@@ -5,6 +5,7 @@ package frame
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -31,15 +32,50 @@ type Frame struct {
 // after the last separator is then a frame as well.
 type Frames = iter.Seq2[Frame, error]
 
-// bufferSize is what is read at once. There may be thousands of streams, and an
-// HTTP connection gives no more at a time.
-const bufferSize = 4 << 10
+// What is read at once, at first and from a stream that comes faster than that.
+// There may be thousands of streams, and most of them are slow.
+const (
+	smallBuffer = 4 << 10
+	largeBuffer = 16 << 10
+)
 
-// readLine reads one line with its end into dst. The end is "\n", "\r\n", or
-// the end of the input.
-func readLine(r *bufio.Reader, dst []byte) ([]byte, error) {
+// lines reads an input line by line.
+type lines struct {
+	buffer *bufio.Reader
+	source *gauge
+}
+
+func newLines(r io.Reader) *lines {
+	source := &gauge{Reader: r}
+	return &lines{buffer: bufio.NewReaderSize(source, smallBuffer), source: source}
+}
+
+// A gauge knows whether the last read has filled what it was given.
+type gauge struct {
+	io.Reader
+	full bool
+}
+
+func (g *gauge) Read(p []byte) (int, error) {
+	n, err := g.Reader.Read(p)
+	g.full = err == nil && n == len(p)
+	return n, err
+}
+
+// grow makes the buffer a large one.
+func (l *lines) grow() {
+	rest, _ := l.buffer.Peek(l.buffer.Buffered()) // there is as much
+	l.buffer = bufio.NewReaderSize(io.MultiReader(bytes.NewReader(rest), l.source), largeBuffer)
+}
+
+// next reads one line with its end into dst. The end is "\n", "\r\n", or the
+// end of the input.
+func (l *lines) next(dst []byte) ([]byte, error) {
 	for {
-		part, err := r.ReadSlice('\n')
+		if l.source.full && l.buffer.Size() < largeBuffer {
+			l.grow()
+		}
+		part, err := l.buffer.ReadSlice('\n')
 		dst = append(dst, part...)
 		if len(dst) > MaxSize {
 			return dst, ErrTooLarge

@@ -188,3 +188,29 @@ func TestFramesCanBeLeft(t *testing.T) {
 		}
 	}
 }
+
+// a meter knows how much it was asked for at most.
+type meter struct {
+	r    io.Reader
+	most int
+}
+
+func (m *meter) Read(p []byte) (int, error) {
+	m.most = max(m.most, len(p))
+	return m.r.Read(p)
+}
+
+// What comes faster than it is read is read in larger pieces; a slow stream needs
+// no more room than before.
+func TestFastStreamsAreReadInLargerPieces(t *testing.T) {
+	line := "data: " + strings.Repeat("x", 92) + "\n\n"
+	for name, split := range map[string]splitter{"SSE": frame.SSE, "NDJSON": frame.NDJSON} {
+		input := strings.Repeat(line, 1000)
+		fast, slow := &meter{r: strings.NewReader(input)}, &meter{r: chopper{strings.NewReader(input), rand.New(rand.NewPCG(1, 1))}}
+		frames(t, split, fast, input)
+		frames(t, split, slow, input)
+		if fast.most != 16<<10 || slow.most != 4<<10 {
+			t.Errorf("%s: read %d bytes at once of a fast stream, %d of a slow one", name, fast.most, slow.most)
+		}
+	}
+}

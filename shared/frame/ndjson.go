@@ -1,7 +1,6 @@
 package frame
 
 import (
-	"bufio"
 	"bytes"
 	"io"
 )
@@ -10,11 +9,11 @@ import (
 // with nil Data.
 func NDJSON(r io.Reader) Frames {
 	return func(yield func(Frame, error) bool) {
-		in := bufio.NewReaderSize(r, bufferSize)
+		in := newLines(r)
 		var raw []byte
 		for {
 			var err error
-			raw, err = readLine(in, raw[:0])
+			raw, err = in.next(raw[:0])
 			if err != nil && ended(err) != nil {
 				yield(Frame{}, ended(err))
 				return

@@ -1,7 +1,6 @@
 package frame
 
 import (
-	"bufio"
 	"bytes"
 	"io"
 )
@@ -11,12 +10,12 @@ import (
 // yielded too, with nil Data, so that a reader sees the stream is alive.
 func SSE(r io.Reader) Frames {
 	return func(yield func(Frame, error) bool) {
-		in := bufio.NewReaderSize(r, bufferSize)
+		in := newLines(r)
 		var s sse
 		for {
 			start := len(s.raw)
 			var err error
-			s.raw, err = readLine(in, s.raw)
+			s.raw, err = in.next(s.raw)
 			done := s.line(s.raw[start:])
 			if err != nil {
 				s.last(ended(err), yield)

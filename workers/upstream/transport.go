@@ -65,6 +65,10 @@ func (t Timeouts) first(stream bool) time.Duration {
 	return t.FirstWhole
 }
 
+// readBuffer is what is read from a connection at once, where so much has come:
+// what every read of a stream brings has a way of its own to the client.
+const readBuffer = 16 << 10
+
 // newTransport returns a pool for many connections to one host. How many are
 // open at once is bounded by the calls that a worker takes. A guarded one keeps
 // to [CheckAddress].
@@ -80,6 +84,7 @@ func newTransport(guarded bool) *http.Transport {
 		MaxIdleConnsPerHost:    1024,
 		IdleConnTimeout:        90 * time.Second,
 		MaxResponseHeaderBytes: maxHeader,
+		ReadBufferSize:         readBuffer,
 		DisableCompression:     true, // it would decompress without a limit
 		ForceAttemptHTTP2:      true,
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second},
