@@ -62,8 +62,11 @@ func (g guard) checkHost(hostport string) error {
 // checkOrigin looks at the origin of a web page, and tells its browser what it
 // may do. A preflight has no other purpose and is answered by these headers.
 func (g guard) checkOrigin(h http.Header, r *http.Request) (preflight bool, err error) {
-	h.Add("Vary", "Origin")
 	origins := r.Header.Values("Origin")
+	if len(origins) == 0 && r.Method == http.MethodPost {
+		return false, nil // nobody keeps the answer for a page to find
+	}
+	h.Add("Vary", "Origin")
 	if len(origins) == 0 {
 		return false, nil
 	}

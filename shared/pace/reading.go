@@ -84,16 +84,24 @@ func (r Reading) UntilReset(now time.Time) time.Duration {
 // readQuota reads the three headers of a limit. Without what remains, or until when,
 // it is of no use.
 func readQuota(h http.Header, n names, now time.Time) quota {
-	remaining, ok := count(h.Get(n.remaining))
+	remaining, ok := count(valueOf(h, n.remaining))
 	if !ok {
 		return quota{}
 	}
-	reset, ok := resetAt(h.Get(n.reset), now)
+	reset, ok := resetAt(valueOf(h, n.reset), now)
 	if !ok {
 		return quota{}
 	}
-	limit, _ := count(h.Get(n.limit))
+	limit, _ := count(valueOf(h, n.limit))
 	return quota{limit: limit, remaining: remaining, reset: reset}
+}
+
+// valueOf is the first value of a header, which is named in canonical form.
+func valueOf(h http.Header, name string) string {
+	if values := h[name]; len(values) > 0 {
+		return values[0]
+	}
+	return ""
 }
 
 // count reads a number of calls or tokens. It may be followed by the window, as

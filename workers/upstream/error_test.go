@@ -19,6 +19,7 @@ import (
 
 	"github.com/offbeat-studio/allama/shared/dialect/openai"
 	"github.com/offbeat-studio/allama/shared/llm"
+	"github.com/offbeat-studio/allama/shared/logging"
 )
 
 func TestUnreachable(t *testing.T) {
@@ -63,6 +64,42 @@ func TestCertificatesAreChecked(t *testing.T) {
 	defer c.Close()
 	if e := llm.AsError(ask(c, true)); e == nil || e.Code != llm.CodeUnreachable || !strings.Contains(e.Message, "certificate") {
 		t.Errorf("error is %v want that the certificate cannot be trusted", e)
+	}
+}
+
+// An operator who writes https for a server without TLS is told so.
+func TestTLSWhereThereIsNone(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	base, err := ParseHost(strings.Replace(server.URL, "http:", "https:", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := New(Options{Base: base, Dialect: openai.Client{}})
+	defer c.Close()
+	if e := llm.AsError(ask(c, true)); e == nil || e.Code != llm.CodeUnreachable || !strings.Contains(e.Message, "not https") {
+		t.Errorf("error is %v want that there is no TLS", e)
+	}
+}
+
+// A name and a password in the address of an upstream are sent, where there is no
+// key that goes to the same place.
+func TestPasswordOfAnAddress(t *testing.T) {
+	for want, keys := range map[string][]logging.Secret{"Basic dXM6cHc=": nil, "Bearer sk-1": {"sk-1"}} {
+		got := make(chan string, 1)
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { got <- r.Header.Get("Authorization") }))
+		defer server.Close()
+		base, err := ParseHost(strings.Replace(server.URL, "//", "//us:pw@", 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := New(Options{Base: base, Dialect: openai.Client{}, Keys: keys,
+			Authorize: func(h http.Header, key string) { h.Set("Authorization", "Bearer "+key) }})
+		defer c.Close()
+		_ = ask(c, true) // there is no answer
+		if header := <-got; header != want {
+			t.Errorf("Authorization is %q want %q", header, want)
+		}
 	}
 }
 

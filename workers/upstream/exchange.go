@@ -92,7 +92,7 @@ func (x *exchange) roundTrip(req *http.Request) error {
 	if uploads {
 		u.watch(x.watchdog, x.silence)
 	}
-	response, err := x.client.http.Do(req)
+	response, err := x.client.http.RoundTrip(req)
 	if uploads {
 		u.watch(nil, 0)
 	}

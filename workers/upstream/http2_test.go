@@ -41,7 +41,7 @@ func overHTTP2(t *testing.T, h http.HandlerFunc) (c *Client, connections func() 
 	t.Cleanup(c.Close)
 	pool := x509.NewCertPool()
 	pool.AddCert(server.Certificate())
-	c.http.Transport.(*http.Transport).TLSClientConfig = &tls.Config{RootCAs: pool}
+	c.http.TLSClientConfig = &tls.Config{RootCAs: pool}
 	return c, func() int { mu.Lock(); defer mu.Unlock(); return n }
 }
 

@@ -22,7 +22,7 @@ func piped(timeouts Timeouts, serve func(net.Conn)) *Client {
 	c := New(Options{
 		Base: &url.URL{Scheme: "http", Host: "upstream.test"}, Dialect: openai.Client{}, Timeouts: timeouts,
 	})
-	transport := c.http.Transport.(*http.Transport)
+	transport := c.http
 	transport.Proxy = nil
 	transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
 		ours, theirs := net.Pipe()

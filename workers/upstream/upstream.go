@@ -77,7 +77,7 @@ type Client struct {
 	passes   []string
 	keys     *keyring
 	timeouts Timeouts
-	http     *http.Client
+	http     *http.Transport // not an [http.Client]: no redirect is followed, for it would carry the key and the conversation elsewhere
 }
 
 // New returns a client with a connection pool of its own.
@@ -90,15 +90,16 @@ func New(o Options) *Client {
 	header.Set("Accept", "application/json, text/event-stream, application/x-ndjson")
 	header.Set("Accept-Encoding", "identity") // a compressor may hold back what is to be streamed
 	header.Set("User-Agent", "allama")
+	if user := o.Base.User; user != nil {
+		password, _ := user.Password()
+		named := http.Request{Header: header}
+		named.SetBasicAuth(user.Username(), password)
+	}
 	return &Client{
 		base: o.Base, dialect: o.Dialect, also: o.Also, native: o.Native, query: o.Query, header: header, lines: o.Lines, passes: o.Passes,
 		keys:     newKeyring(o.Keys, o.Authorize),
 		timeouts: o.Timeouts.withDefaults(),
-		http: &http.Client{
-			Transport: newTransport(o.Guarded),
-			// A redirect would carry the key and the conversation elsewhere.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
+		http:     newTransport(o.Guarded),
 	}
 }
 
