@@ -90,7 +90,7 @@ func serveProgram(t *testing.T, log *output, env ...string) program {
 
 // folder is a folder for the test, in which a NATS server may write its last for
 // a moment after it has said that it has stopped.
-func folder(t *testing.T) string {
+func folder(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "allama-test-")
 	if err != nil {
@@ -126,7 +126,7 @@ func (o *output) String() string {
 }
 
 // wait waits until something was written.
-func (o *output) wait(t *testing.T, text string) {
+func (o *output) wait(t testing.TB, text string) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(o.String(), text); {
 		if time.Now().After(deadline) {
