@@ -80,7 +80,8 @@ func (b *bureau) serve(ctx context.Context, provider string, defined bool, list 
 	if err != nil {
 		return fmt.Errorf("provider %s: %w", provider, err)
 	}
-	context.AfterFunc(ctx, func() { _ = sub.Unsubscribe() }) // or the connection is gone, and the subscription with it
+	// What has come is answered still: whoever asked would wait for nothing.
+	context.AfterFunc(ctx, func() { _ = sub.Drain() }) // or the connection is gone, and the subscription with it
 	return nil
 }
 
