@@ -72,13 +72,13 @@ func readWish(body []byte) (*wish, error) {
 	}
 	w := &wish{stream: true, body: body, files: !rawjson.IsNull(found["files"]) || !rawjson.IsNull(found["adapters"])}
 	for name, into := range map[string]*string{"destination": &w.destination, "from": &w.from} {
-		if err := field(found, name, into, "a string"); err != nil {
+		if err := readField(picked{name: name, value: found[name]}, into, "a string"); err != nil {
 			return nil, err
 		}
 	}
 	for _, name := range []string{"name", "model", "source"} { // model counts where name is there, too
 		value := ""
-		if err := field(found, name, &value, "a string"); err != nil {
+		if err := readField(picked{name: name, value: found[name]}, &value, "a string"); err != nil {
 			return nil, err
 		}
 		if len(value) > maxModel {
@@ -88,7 +88,7 @@ func readWish(body []byte) (*wish, error) {
 			w.model, w.named = value, append(w.named, name)
 		}
 	}
-	return w, field(found, "stream", &w.stream, "a boolean")
+	return w, readField(picked{name: "stream", value: found["stream"]}, &w.stream, "a boolean")
 }
 
 // set writes a field into the body.

@@ -29,7 +29,7 @@ type hints struct {
 // see takes a field in.
 func (n *hints) see(f rawjson.Field) {
 	if f.Key == "service_tier" {
-		_ = json.Unmarshal(f.Value, &n.tier) // what is no string is no tier
+		_ = rawjson.Read(f.Value, &n.tier) // what is no string is no tier
 	} else if limit := dialect.OutputLimit(f); limit > 0 {
 		n.limit = limit
 	}
@@ -50,17 +50,17 @@ const maxModel = 1 << 10
 // when the body does not say.
 func peek(body []byte, streams bool) (peeked, error) {
 	p := peeked{stream: streams}
-	found, err := pickAnd(p.see, body, "model", "stream")
-	if err != nil {
+	found := [...]picked{{name: "model"}, {name: "stream"}}
+	if err := pickInto(found[:], body, p.see); err != nil {
 		return peeked{}, err
 	}
-	if err := field(found, "model", &p.model, "a string"); err != nil {
+	if err := readField(found[0], &p.model, "a string"); err != nil {
 		return p, err
 	}
 	if err := checkModel(p.model); err != nil {
 		return peeked{}, err
 	}
-	return p, field(found, "stream", &p.stream, "a boolean")
+	return p, readField(found[1], &p.stream, "a boolean")
 }
 
 // checkModel refuses names that are too long, or that would not arrive as they
@@ -76,12 +76,17 @@ func checkModel(name string) error {
 	return nil
 }
 
-// field reads a field into v, which stays as it is when the field is absent or
+// A picked is a field that is looked for; its value is nil until it is found.
+type picked struct {
+	name  string
+	value json.RawMessage
+}
+
+// readField reads a field into v, which stays as it is when the field is absent or
 // null.
-func field(found map[string]json.RawMessage, name string, v any, kind string) error {
-	value, ok := found[name]
-	if ok && json.Unmarshal(value, v) != nil {
-		return invalid(name, fmt.Sprintf("%s must be %s", name, kind))
+func readField[T string | bool](field picked, v *T, kind string) error {
+	if field.value != nil && rawjson.Read(field.value, v) != nil {
+		return invalid(field.name, fmt.Sprintf("%s must be %s", field.name, kind))
 	}
 	return nil
 }
@@ -91,41 +96,53 @@ func invalid(param, message string) error {
 }
 
 // pick returns those fields of a body that have one of the names.
-//
-// A field that is there twice, or in another case, is refused: some readers go
-// by the first, some by the last, and some do not care about case, so that two
-// of them could see different models.
 func pick(body []byte, names ...string) (map[string]json.RawMessage, error) {
-	return pickAnd(func(rawjson.Field) {}, body, names...)
-}
-
-// pickAnd is pick, and shows all fields to see.
-func pickAnd(see func(rawjson.Field), body []byte, names ...string) (map[string]json.RawMessage, error) {
-	if err := rawjson.Check(body); err != nil {
-		return nil, invalid("", err.Error())
+	fields := make([]picked, len(names))
+	for i, name := range names {
+		fields[i].name = name
+	}
+	if err := pickInto(fields, body, func(rawjson.Field) {}); err != nil {
+		return nil, err
 	}
 	found := map[string]json.RawMessage{}
-	for f := range rawjson.Fields(body) {
-		see(f)
-		for _, name := range names {
-			if !strings.EqualFold(f.Key, name) {
-				continue
-			}
-			if err := once(found, f, name); err != nil {
-				return nil, err
-			}
+	for _, f := range fields {
+		if f.value != nil {
+			found[f.name] = f.value
 		}
 	}
 	return found, nil
 }
 
-func once(found map[string]json.RawMessage, f rawjson.Field, name string) error {
-	if f.Key != name {
-		return invalid(name, fmt.Sprintf("field %q must be written %q", f.Key, name))
+// pickInto looks for fields in a body, and shows all that there are to see.
+//
+// A field that is there twice, or in another case, is refused: some readers go
+// by the first, some by the last, and some do not care about case, so that two
+// of them could see different models.
+func pickInto(fields []picked, body []byte, see func(rawjson.Field)) error {
+	if err := rawjson.Check(body); err != nil {
+		return invalid("", err.Error())
 	}
-	if _, twice := found[name]; twice {
-		return invalid(name, fmt.Sprintf("field %q is there twice", name))
+	for f := range rawjson.Fields(body) {
+		see(f)
+		for i := range fields {
+			if !strings.EqualFold(f.Key, fields[i].name) {
+				continue
+			}
+			if err := fields[i].take(f); err != nil {
+				return err
+			}
+		}
 	}
-	found[name] = f.Value
+	return nil
+}
+
+func (p *picked) take(f rawjson.Field) error {
+	if f.Key != p.name {
+		return invalid(p.name, fmt.Sprintf("field %q must be written %q", f.Key, p.name))
+	}
+	if p.value != nil {
+		return invalid(p.name, fmt.Sprintf("field %q is there twice", p.name))
+	}
+	p.value = f.Value
 	return nil
 }

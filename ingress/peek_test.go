@@ -88,3 +88,15 @@ func TestEndlessLimitIsStillANumber(t *testing.T) {
 		t.Errorf("a call claims %d tokens, want many", n)
 	}
 }
+
+func TestPeekCostsNoMoreThanTheName(t *testing.T) {
+	body := []byte(`{"model":"a/b","messages":[{"role":"user","content":"Hello"}],"max_tokens":100,"temperature":1,"stream":true}`)
+	got := testing.AllocsPerRun(100, func() {
+		if _, err := peek(body, false); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if got > 1 {
+		t.Errorf("got %v allocations, want 1", got)
+	}
+}

@@ -2,7 +2,6 @@ package workers
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -193,28 +192,13 @@ func named(j *bus.Job) ([]byte, error) {
 	}
 	contentType := j.Header["Content-Type"]
 	if !rawform.Is(contentType) {
-		return withModel(j.Body, j.Model), nil
+		return rawjson.SetText(j.Body, "model", j.Model), nil
 	}
 	form, err := rawform.Parse(contentType, j.Body)
 	if err != nil {
 		return nil, fmt.Errorf("read the form of a job: %w", err)
 	}
 	return form.Set("model", j.Model)
-}
-
-// withModel returns the body with the model's name in it. Where it has it
-// already, the body stays as it is, to the byte.
-func withModel(body []byte, model string) []byte {
-	var there *string // the last one counts
-	for f := range rawjson.Fields(body) {
-		if f.Key == "model" && json.Unmarshal(f.Value, &there) != nil {
-			there = nil
-		}
-	}
-	if there != nil && *there == model {
-		return body
-	}
-	return rawjson.Set(body, "model", rawjson.String(model))
 }
 
 // An attempt is a job while it is performed.

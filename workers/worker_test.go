@@ -308,7 +308,7 @@ func TestJobsThatCannotBePerformed(t *testing.T) {
 	}
 }
 
-func TestWithModel(t *testing.T) {
+func TestNamedSaysTheModel(t *testing.T) {
 	tests := []struct{ name, body, want string }{
 		{"another", `{"a":1,"model" : "x"}`, `{"a":1,"model" : "m"}`},
 		{"the same", `{"model":"m", "a":1.0}`, `{"model":"m", "a":1.0}`},
@@ -321,8 +321,9 @@ func TestWithModel(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			body := []byte(tt.body)
-			if got := string(withModel(body, "m")); got != tt.want {
-				t.Errorf("got %s want %s", got, tt.want)
+			got, err := named(&bus.Job{Model: "m", Body: body})
+			if string(got) != tt.want || err != nil {
+				t.Errorf("got %s, %v want %s", got, err, tt.want)
 			}
 			if string(body) != tt.body {
 				t.Errorf("the job's body was changed to %s", body)

@@ -2,7 +2,6 @@ package dialect
 
 import (
 	"bytes"
-	"encoding/json"
 	"slices"
 
 	"github.com/offbeat-studio/allama/shared/rawjson"
@@ -23,11 +22,11 @@ const (
 func OutputLimit(f rawjson.Field) (tokens int) {
 	switch {
 	case slices.Contains(outputLimits, f.Key):
-		_ = json.Unmarshal(f.Value, &tokens) // what is no number is no limit
+		_ = rawjson.Read(f.Value, &tokens) // what is no number is no limit
 	case f.Key == ollamaOptions && bytes.HasPrefix(f.Value, []byte("{")):
 		for option := range rawjson.Fields(f.Value) {
 			if option.Key == ollamaLimit {
-				_ = json.Unmarshal(option.Value, &tokens)
+				_ = rawjson.Read(option.Value, &tokens)
 			}
 		}
 	}

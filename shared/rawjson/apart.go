@@ -2,7 +2,6 @@ package rawjson
 
 import (
 	"encoding/json"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -50,5 +49,16 @@ func distinct(key string, fields []Field) bool {
 			return false
 		}
 	}
-	return strings.IndexFunc(key, func(r rune) bool { return r >= 'A' && r <= 'Z' || r >= utf8.RuneSelf }) < 0
+	return IsLower(key)
+}
+
+// IsLower reports whether a key is in plain lower case: encoding/json takes any
+// other for the key of a field in another case, too.
+func IsLower(key string) bool {
+	for i := range len(key) {
+		if c := key[i]; c >= 'A' && c <= 'Z' || c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }

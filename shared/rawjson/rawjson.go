@@ -64,14 +64,24 @@ func Fields(object []byte) iter.Seq[Field] {
 // that is the one that readers go by; where it does not occur, it is added in
 // front. The object must have passed [Check].
 func Set(object []byte, key string, value []byte) []byte {
-	var found *Field
+	f, _ := last(object, key)
+	return f.set(object, key, value)
+}
+
+// last returns the field of that name that readers go by.
+func last(object []byte, key string) (found Field, ok bool) {
 	for f := range Fields(object) {
 		if f.Key == key {
-			found = &f
+			found, ok = f, true
 		}
 	}
-	if found != nil {
-		return splice(object, found.start, found.end, value)
+	return found, ok
+}
+
+// set puts value in the place of the field; of none, in front as the field key.
+func (f Field) set(object []byte, key string, value []byte) []byte {
+	if f.end > 0 {
+		return splice(object, f.start, f.end, value)
 	}
 	open := bytes.IndexByte(object, '{') + 1
 	name, _ := json.Marshal(key)
@@ -123,7 +133,7 @@ func splice(b []byte, start, end int, with []byte) []byte {
 // skipTo returns the place of the next token after white space, commas and
 // colons.
 func skipTo(b []byte, i int) int {
-	for i < len(b) && bytes.IndexByte([]byte(" \t\r\n,:"), b[i]) >= 0 {
+	for i < len(b) && (b[i] == ',' || b[i] == ':' || b[i] == ' ' || b[i] == '\n' || b[i] == '\r' || b[i] == '\t') {
 		i++
 	}
 	return i
@@ -153,18 +163,23 @@ func skipValue(b []byte, i int) int {
 	return i
 }
 
+// skipString returns the end of the text at i: the first quote that no backslash
+// stands before, but for one that is escaped itself.
 func skipString(b []byte, i int) int {
-	for i = plain(b, i+1); i < len(b); i = plain(b, i) {
-		switch b[i] {
-		case '\\':
-			i += 2
-		case '"':
-			return i + 1
-		default:
-			i++
+	for from := i + 1; ; {
+		n := bytes.IndexByte(b[from:], '"')
+		if n < 0 {
+			return len(b)
+		}
+		end := from + n
+		before := end
+		for b[before-1] == '\\' {
+			before--
+		}
+		if from = end + 1; (end-before)%2 == 0 {
+			return from
 		}
 	}
-	return len(b)
 }
 
 // skipPlain skips numbers, literals, and what stands between values.

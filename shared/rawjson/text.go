@@ -2,7 +2,6 @@ package rawjson
 
 import (
 	"bytes"
-	"encoding/json"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -135,16 +134,4 @@ func digitsOf(digits []byte) (r rune) {
 		r = r<<4 | rune(c-'0')
 	}
 	return r
-}
-
-// key returns what the text of a key says.
-func key(value []byte) (string, bool) {
-	if TextLen(value) == len(value) {
-		if said, ok := Text(value); ok {
-			return said, true
-		}
-	}
-	var said string
-	err := json.Unmarshal(value, &said)
-	return said, err == nil
 }

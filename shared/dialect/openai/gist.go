@@ -38,13 +38,12 @@ func (Client) Gist(operation string, body []byte) (llm.Finish, bool) {
 	if rawjson.IsNull(counts) {
 		return end, true
 	}
-	var u usage
-	if json.Unmarshal(counts, &u) != nil {
-		return llm.Finish{}, false
-	}
-	end.Usage = u.canonical()
-	return end, true
+	end.Usage, ok = readUsage(counts)
+	return end, ok
 }
+
+// plainReasons are the ends of answers that call nothing, as they are spelled.
+var plainReasons = map[string]string{`"stop"`: "stop", `"length"`: "length"}
 
 // plainEnd returns the finish reason of an answer with one choice, which is
 // complete and a message without calls.
@@ -59,12 +58,18 @@ func plainEnd(choices json.RawMessage) (reason string, ok bool) {
 			return "", false
 		}
 		for f := range rawjson.Fields(c) {
-			switch value := string(f.Value); {
-			case f.Key == "message":
+			ok = true
+			switch f.Key {
+			case "message":
 				message = f.Value
-			case f.Key == "finish_reason" && (value == `"stop"` || value == `"length"`):
-				reason = value[1 : len(value)-1]
-			case f.Key == "finish_reason", f.Key == "error" && value != "null", f.Key == "index" && value != "0":
+			case "finish_reason":
+				reason, ok = plainReasons[string(f.Value)]
+			case "error":
+				ok = string(f.Value) == "null"
+			case "index":
+				ok = string(f.Value) == "0"
+			}
+			if !ok {
 				return "", false
 			}
 		}

@@ -61,6 +61,18 @@ func checkGist(t *testing.T, body []byte, got llm.Finish, ok bool) {
 	}
 }
 
+func TestTheGistCostsNoMoreThanItsUsage(t *testing.T) {
+	body := []byte(plainAnswer)
+	got := testing.AllocsPerRun(100, func() {
+		if _, ok := (Client{}).Gist(chatCompletions, body); !ok {
+			t.Fatal("no gist")
+		}
+	})
+	if got > 1 {
+		t.Errorf("got %v allocations, want 1", got)
+	}
+}
+
 func BenchmarkGist(b *testing.B) {
 	body := []byte(plainAnswer)
 	b.ReportAllocs()
