@@ -20,7 +20,8 @@ const (
 	bodyTimeout  = 60 * time.Second // for the first KiB of a body
 	bodyRate     = 1 << 10          // bytes per second that a body must come with from then on
 	zstdMemory   = 8 << 20
-	bodyEstimate = 256 << 10 // the most that is believed of a Content-Length before the bytes are there
+	bodyEstimate = 256 << 10 // the most that is believed of a Content-Length before any byte is there
+	bodyPromise  = 16 << 20  // the same once so many are there
 
 	// unreadTimeout is for a body that no handler reads: net/http does, before
 	// it sends the answer. It has to be shorter than writeTimeout.
@@ -34,15 +35,13 @@ func readBody(w *response, r *http.Request, limit int64) ([]byte, error) {
 		turnDown(w, r)
 		return nil, tooLarge(limit)
 	}
-	var raw bytes.Buffer
-	raw.Grow(int(min(max(r.ContentLength, 0), bodyEstimate)) + bytes.MinRead)
 	in := &pacedReader{Reader: http.MaxBytesReader(w.ResponseWriter, r.Body, limit), control: w.control, began: time.Now()}
-	_, err := raw.ReadFrom(in)
+	raw, err := readPromised(in, max(r.ContentLength, 0))
 	_ = w.control.SetReadDeadline(time.Time{})
 	if err != nil {
 		return nil, bodyError(w, err, limit)
 	}
-	body, err := decompress(r.Header.Get("Content-Encoding"), raw.Bytes(), limit)
+	body, err := decompress(r.Header.Get("Content-Encoding"), raw, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -50,6 +49,22 @@ func readBody(w *response, r *http.Request, limit int64) ([]byte, error) {
 		return nil, &llm.Error{Code: llm.CodeInvalid, Message: "missing request body"}
 	}
 	return body, nil
+}
+
+// readPromised reads all of a body whose length is promised; 0: it is not. Room is
+// made for it in few steps, for each makes a copy.
+func readPromised(in io.Reader, length int64) ([]byte, error) {
+	var raw bytes.Buffer
+	raw.Grow(int(min(length, bodyEstimate)) + bytes.MinRead)
+	if _, err := io.CopyN(&raw, in, bodyEstimate); err != nil {
+		if err == io.EOF {
+			err = nil
+		}
+		return raw.Bytes(), err
+	}
+	raw.Grow(int(min(max(length-bodyEstimate, 0), bodyPromise)) + bytes.MinRead)
+	_, err := raw.ReadFrom(in)
+	return raw.Bytes(), err
 }
 
 // turnDown prepares for an answer to a request whose body is not read. A

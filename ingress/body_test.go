@@ -146,3 +146,19 @@ func TestBodiesThatLieAboutTheirLength(t *testing.T) {
 		}
 	}
 }
+
+// A large body whose length is known takes little more room than it needs.
+func TestRoomForAPromisedBody(t *testing.T) {
+	for _, size := range []int{0, 1, bodyEstimate - 1, bodyEstimate, bodyEstimate + 1, 5 << 20} {
+		for _, promised := range []int{0, size, 2 * size} {
+			sent := bytes.Repeat([]byte("x"), size)
+			got, err := readPromised(bytes.NewReader(sent), int64(promised))
+			if err != nil || !bytes.Equal(got, sent) {
+				t.Errorf("of %d bytes, %d promised: got %d, %v", size, promised, len(got), err)
+			}
+			if room := cap(got); promised == size && room > size+size/4+bodyEstimate/2 {
+				t.Errorf("%d bytes take the room of %d", size, room)
+			}
+		}
+	}
+}
