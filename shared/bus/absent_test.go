@@ -2,7 +2,6 @@ package bus_test
 
 import (
 	"context"
-	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -47,9 +46,7 @@ func TestAnOwnerThatVanishesIsWaitedFor(t *testing.T) {
 			if !tt.there {
 				sub.Unsubscribe() //nolint:errcheck // it is there
 			}
-			if err := owner.PublishMsg(&nats.Msg{Subject: bus.SubjectJobs(0, "p"), Header: nats.Header{
-				"Allama-Version": {strconv.Itoa(bus.Version)}, "Allama-Owner": {"owner"}, "Allama-Request": {"request"}, "Allama-Encoding": {"native"},
-			}}); err != nil {
+			if err := owner.PublishMsg(bus.MessageOf(bus.Job{Request: "request", Provider: "p", Encoding: bus.Native}, "owner")); err != nil {
 				t.Fatal(err)
 			}
 			if tt.there {

@@ -55,6 +55,9 @@ type assembler struct {
 
 // messages reads the records of the next packet.
 func (a *assembler) messages(dst []Message, records []byte) ([]Message, error) {
+	if dst == nil {
+		dst = make([]Message, 0, countRecords(records))
+	}
 	for len(records) > 0 {
 		kind, body, rest, err := cutRecord(records)
 		if err != nil {
@@ -70,6 +73,18 @@ func (a *assembler) messages(dst []Message, records []byte) ([]Message, error) {
 		records = rest
 	}
 	return dst, nil
+}
+
+// countRecords is how many there are, up to one that cannot be read.
+func countRecords(records []byte) (n int) {
+	for len(records) > 0 {
+		_, _, rest, err := cutRecord(records)
+		if err != nil {
+			return n
+		}
+		n, records = n+1, rest
+	}
+	return n
 }
 
 func (a *assembler) message(kind byte, body []byte) (Message, error) {

@@ -1,7 +1,6 @@
 package bus
 
 import (
-	"slices"
 	"sync"
 	"time"
 )
@@ -11,9 +10,9 @@ import (
 type attempts struct {
 	mu       sync.Mutex
 	ids      map[string]*Reply
-	requests map[string][]*Reply // the same
-	ended    []ended             // those of them that linger, oldest first
-	size     int                 // bytes that these keep
+	requests map[string]*Reply // the last for each request, and by [Reply.other] those before
+	ended    []ended           // those of them that linger, oldest first
+	size     int               // bytes that these keep
 }
 
 // ended is an attempt that has come to its end, and lingers.
@@ -27,10 +26,11 @@ func (a *attempts) add(r *Reply) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.ids == nil {
-		a.ids, a.requests = map[string]*Reply{}, map[string][]*Reply{}
+		a.ids, a.requests = map[string]*Reply{}, map[string]*Reply{}
 	}
 	a.ids[r.attempt] = r
-	a.requests[r.request] = append(slices.Clip(a.requests[r.request]), r)
+	r.other = a.requests[r.request]
+	a.requests[r.request] = r
 }
 
 // byID returns nil where there is none.
@@ -40,12 +40,15 @@ func (a *attempts) byID(id string) *Reply {
 	return a.ids[id]
 }
 
-// byRequest returns all attempts for a request: more than one where its job
-// came again to the same worker.
-func (a *attempts) byRequest(request string) []*Reply {
+// byRequest adds all attempts for a request to others: more than one where its
+// job came again to the same worker.
+func (a *attempts) byRequest(others []*Reply, request string) []*Reply {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.requests[request]
+	for r := a.requests[request]; r != nil; r = r.other {
+		others = append(others, r)
+	}
+	return others
 }
 
 // all returns all attempts, without those that have lingered for long enough.
@@ -92,10 +95,18 @@ func (a *attempts) forget(now time.Time, linger time.Duration) {
 // remove forgets an attempt. The lock must be held.
 func (a *attempts) remove(r *Reply) {
 	delete(a.ids, r.attempt)
-	rest := slices.DeleteFunc(slices.Clone(a.requests[r.request]), func(o *Reply) bool { return o == r })
-	if len(rest) == 0 {
+	first := a.requests[r.request]
+	switch {
+	case first != r:
+		for o := first; o != nil; o = o.other {
+			if o.other == r {
+				o.other = r.other
+			}
+		}
+	case r.other != nil:
+		a.requests[r.request] = r.other
+	default:
 		delete(a.requests, r.request)
-	} else {
-		a.requests[r.request] = rest
 	}
+	r.other = nil
 }

@@ -33,7 +33,7 @@ import (
 )
 
 // Version is the version of the protocol, sent with every job and every hello.
-const Version = 2
+const Version = 3
 
 const (
 	inlineBody = 64 << 10  // a larger body is held by the owner until a lease is granted
@@ -80,5 +80,7 @@ func (t Timing) withDefaults() Timing {
 func NewID() string {
 	var id [16]byte
 	rand.Read(id[:]) // never fails, says crypto/rand
-	return hex.EncodeToString(id[:])
+	var text [2 * len(id)]byte
+	hex.Encode(text[:], id[:])
+	return string(text[:])
 }

@@ -52,7 +52,7 @@ func newWorker(t *testing.T, nc *nats.Conn, options bus.WorkerOptions, h bus.Han
 }
 
 // run runs a service until the test ends, or until stop is called.
-func run(t *testing.T, service func(context.Context) error) (stop func()) {
+func run(t testing.TB, service func(context.Context) error) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {

@@ -76,14 +76,17 @@ type batchReader struct {
 	call    *Call
 	asm     assembler
 	attempt int
+	records [][]byte // of the batch before; the room for them is used again
 }
 
 // next waits for the next batch; size is that of its records.
 func (r *batchReader) next(ctx context.Context) (b Batch, size int, err error) {
-	records, attempt, err := r.call.wait(ctx)
+	clear(r.records)
+	records, attempt, err := r.call.wait(ctx, r.records[:0])
 	if err != nil {
 		return Batch{}, 0, err
 	}
+	r.records = records
 	if attempt != r.attempt {
 		r.attempt, r.asm = attempt, assembler{}
 	}
@@ -177,11 +180,14 @@ func (c *Call) finish(attempt int) bool {
 	return true
 }
 
-// wait returns what is ready for the client, and of which attempt it is.
-func (c *Call) wait(ctx context.Context) (records [][]byte, attempt int, err error) {
+// wait returns what is ready for the client, and of which attempt it is. What
+// comes next is put where there is room.
+func (c *Call) wait(ctx context.Context, room [][]byte) (records [][]byte, attempt int, err error) {
 	for {
 		c.mu.Lock()
-		records, c.queue = c.queue, nil
+		if len(c.queue) > 0 {
+			records, c.queue = c.queue, room
+		}
 		attempt = int(c.recv.fence)
 		failed := c.err
 		c.mu.Unlock()
@@ -275,7 +281,7 @@ func (c *Call) onNumbered(m *nats.Msg) {
 	gap := c.recv.gapSince
 	switch msg.kind {
 	case kindPacket:
-		c.queue = append(c.queue, c.recv.packet(msg.n, msg.body, now)...)
+		c.queue = c.recv.packet(c.queue, msg, now)
 	case kindAlive:
 		c.recv.alive(msg.n, now)
 	case kindFetch:

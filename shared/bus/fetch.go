@@ -15,10 +15,10 @@ const (
 	lookAgain   = time.Minute // how often a worker looks whether there are more shards
 )
 
-// fetch pulls jobs from all shards of the queue and starts them, under the
-// context jobs, until ctx is done. It never pulls more than there are free
+// fetch pulls jobs from all shards of the queue and has the crew perform them,
+// until ctx is done. It never pulls more than there are free
 // slots, so no job waits here while another worker is free.
-func (w *Worker) fetch(ctx, jobs context.Context) {
+func (w *Worker) fetch(ctx context.Context) {
 	var pullers sync.WaitGroup
 	defer pullers.Wait()
 	again := time.NewTicker(lookAgain)
@@ -26,7 +26,7 @@ func (w *Worker) fetch(ctx, jobs context.Context) {
 	for started := 0; ; {
 		for count := w.shards.number(); started < count; started++ {
 			shard := started
-			pullers.Go(func() { w.pullFrom(ctx, jobs, shard) })
+			pullers.Go(func() { w.pullFrom(ctx, shard) })
 		}
 		select {
 		case <-ctx.Done():
@@ -39,7 +39,7 @@ func (w *Worker) fetch(ctx, jobs context.Context) {
 }
 
 // pullFrom is fetch for one shard.
-func (w *Worker) pullFrom(ctx, jobs context.Context, shard int) {
+func (w *Worker) pullFrom(ctx context.Context, shard int) {
 	p := puller{worker: w, shard: shard, inbox: w.nc.NewInbox()}
 	var err error
 	if p.sub, err = w.nc.SubscribeSync(p.inbox + ".*"); err != nil {
@@ -52,7 +52,7 @@ func (w *Worker) pullFrom(ctx, jobs context.Context, shard int) {
 		if !attached && !w.attach(ctx, shard) {
 			return
 		}
-		err := p.pull(ctx, jobs)
+		err := p.pull(ctx)
 		attached = err == nil || errors.Is(err, errBack)
 		if !attached && ctx.Err() == nil { // the queue may have been made anew
 			w.log.Debug("pull", slog.Int("shard", shard), slog.Any("error", err))
@@ -97,10 +97,18 @@ func (w *Worker) settle(how func(...nats.AckOpt) error) {
 	}
 }
 
+// perform performs a job that has a slot, which it leaves.
+func (w *Worker) perform(ctx context.Context, m *nats.Msg) {
+	defer w.slots.leave()
+	if !w.take(ctx, m) {
+		w.options.Pace.Return(1)
+	}
+}
+
 // take performs one job, or finds out that it must not be performed: then it
 // reports false.
 func (w *Worker) take(ctx context.Context, m *nats.Msg) bool {
-	job, owner, held, err := parseJob(w.provider, m.Header, m.Data)
+	job, owner, held, err := parseJob(w.provider, m)
 	if err != nil {
 		w.log.Error("job thrown away", slog.Any("error", err))
 		w.settle(m.Term)
@@ -156,6 +164,7 @@ func (w *Worker) bury(job *Job, m *nats.Msg) {
 	w.log.Error("job given up: it was delivered too often", slog.String("request", job.Request))
 	dead := job.message("", 0, 0)
 	dead.Subject = SubjectDLQ(w.provider)
+	dead.Header.Set("Allama-Model", job.Model) // for whoever looks at it
 	if err := w.nc.PublishMsg(dead); err != nil {
 		w.log.Error("publish to the dead letters", slog.Any("error", err))
 	}

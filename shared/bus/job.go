@@ -1,13 +1,8 @@
 package bus
 
 import (
-	"fmt"
 	"io"
-	"strconv"
-	"strings"
 	"time"
-
-	"github.com/nats-io/nats.go"
 
 	"github.com/offbeat-studio/allama/shared/llm"
 )
@@ -68,114 +63,3 @@ type Job struct {
 
 // Attempt is the number of the attempt that a worker was granted, from 1.
 func (j *Job) Attempt() int { return j.attempt }
-
-// The headers of a job. The owner's address has to travel in one, for
-// JetStream uses the reply subject of what it delivers for acknowledgements.
-const (
-	headerVersion   = "Allama-Version"
-	headerOwner     = "Allama-Owner"
-	headerRequest   = "Allama-Request"
-	headerModel     = "Allama-Model"
-	headerEncoding  = "Allama-Encoding"
-	headerDialect   = "Allama-Dialect"
-	headerOperation = "Allama-Operation"
-	headerMethod    = "Allama-Method" // left out where it is empty
-	headerTask      = "Allama-Task"   // likewise
-	headerStream    = "Allama-Stream"
-	headerStrict    = "Allama-Strict"
-	headerCaller    = "Allama-Caller"   // left out where it is empty
-	headerAffinity  = "Allama-Affinity" // likewise
-	headerHeld      = "Allama-Held"     // the size of a body that stays with the owner
-	headerSource    = "Allama-Source"   // it is a source; left out otherwise
-	headerClient    = "Allama-Client-"  // and the name of a header of the client's
-)
-
-// message returns the job as a message for a shard of the queue. Each
-// publication with the same number is the same message to that.
-func (j *Job) message(owner string, shard, publication int) *nats.Msg {
-	m := nats.NewMsg(SubjectJobs(shard, j.Provider))
-	m.Header = nats.Header{
-		nats.MsgIdHdr:   {j.Request + "-" + strconv.Itoa(publication)},
-		headerVersion:   {strconv.Itoa(Version)},
-		headerOwner:     {owner},
-		headerRequest:   {j.Request},
-		headerModel:     {j.Model},
-		headerEncoding:  {string(j.Encoding)},
-		headerDialect:   {j.Dialect},
-		headerOperation: {j.Operation},
-	}
-	if j.Method != "" {
-		m.Header[headerMethod] = []string{j.Method}
-	}
-	if j.Task != "" {
-		m.Header[headerTask] = []string{string(j.Task)}
-	}
-	if j.Caller != "" {
-		m.Header[headerCaller] = []string{j.Caller}
-	}
-	if j.Affinity != "" {
-		m.Header[headerAffinity] = []string{j.Affinity}
-	}
-	if j.Stream {
-		m.Header[headerStream] = []string{"1"}
-	}
-	if j.Strict {
-		m.Header[headerStrict] = []string{"1"}
-	}
-	for name, value := range j.Header {
-		m.Header[headerClient+name] = []string{value}
-	}
-	switch {
-	case j.Source != nil:
-		m.Header[headerHeld] = []string{strconv.FormatInt(j.Source.Size(), 10)}
-		m.Header[headerSource] = []string{"1"}
-	case len(j.Body) > inlineBody:
-		m.Header[headerHeld] = []string{strconv.Itoa(len(j.Body))}
-	default:
-		m.Data = j.Body
-	}
-	return m
-}
-
-// parseJob reads a job message of a provider; held is the size of the body
-// that the owner still has, 0 when the job has it.
-func parseJob(provider string, h nats.Header, data []byte) (j *Job, owner string, held int, err error) {
-	get := func(key string) string {
-		if v := h[key]; len(v) > 0 {
-			return v[0]
-		}
-		return ""
-	}
-	if v := get(headerVersion); v != strconv.Itoa(Version) {
-		return nil, "", 0, fmt.Errorf("job of protocol version %q, want %d", v, Version)
-	}
-	j = &Job{
-		Request: get(headerRequest), Provider: provider, Model: get(headerModel),
-		Encoding: Encoding(get(headerEncoding)), Dialect: get(headerDialect),
-		Operation: get(headerOperation), Task: llm.Task(get(headerTask)), Stream: get(headerStream) != "", Body: data,
-		Strict: get(headerStrict) != "", sourced: get(headerSource) != "",
-		Caller: get(headerCaller), Affinity: get(headerAffinity), Method: get(headerMethod),
-	}
-	for key := range h {
-		if name, ok := strings.CutPrefix(key, headerClient); ok {
-			if j.Header == nil {
-				j.Header = map[string]string{}
-			}
-			j.Header[name] = get(key)
-		}
-	}
-	owner = get(headerOwner)
-	if !isToken(owner) || !isToken(j.Request) {
-		return nil, "", 0, fmt.Errorf("job without owner or request")
-	}
-	if size := get(headerHeld); size != "" {
-		held, err = strconv.Atoi(size)
-		if err != nil || held <= 0 {
-			return nil, "", 0, fmt.Errorf("job with a held body of size %q", size)
-		}
-	}
-	return j, owner, held, nil
-}
-
-// isToken says whether s can stand in a subject as it is.
-func isToken(s string) bool { return s != "" && token(s) == s }

@@ -88,8 +88,8 @@ func (r *Reply) ask(data []byte) (*nats.Msg, error) {
 	}
 	era := r.worker.eras.now()
 	r.worker.request(r.subject, r.attempt, data)
-	t := time.NewTimer(r.worker.options.Timing.Hello)
-	defer t.Stop()
+	t := r.worker.timers.start(r.worker.options.Timing.Hello)
+	defer r.worker.timers.stop(t)
 	for {
 		select {
 		case m := <-r.answers:

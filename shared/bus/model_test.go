@@ -212,7 +212,7 @@ func (m *model) atOwner(w wireMsg) {
 	}
 	switch w.data.kind {
 	case kindPacket:
-		m.queue = append(m.queue, m.recv.packet(w.data.n, w.data.body, m.now)...)
+		m.queue = m.recv.packet(m.queue, w.data, m.now)
 	case kindAlive:
 		m.recv.alive(w.data.n, m.now)
 	}

@@ -37,7 +37,7 @@ type puller struct {
 
 // pull takes as many jobs as there are slots kept for it, or as come while it
 // stands.
-func (p *puller) pull(ctx, jobs context.Context) error {
+func (p *puller) pull(ctx context.Context) error {
 	w := p.worker
 	var scarce bool
 	p.kept, scarce = w.reserve(ctx, p.busy)
@@ -62,7 +62,7 @@ func (p *puller) pull(ctx, jobs context.Context) error {
 		}
 		watchdog.Reset(silence)
 		if status := m.Header.Get("Status"); status == "" {
-			p.start(ctx, jobs, m) // a job has its own subject: one of an earlier pull cannot be told apart
+			p.start(ctx, m) // a job has its own subject: one of an earlier pull cannot be told apart
 		} else if m.Subject == inbox && status != statusAlive {
 			return pullEnded(status)
 		}
@@ -84,7 +84,7 @@ func (p *puller) ask(scarce bool) (ask []byte, silence time.Duration) {
 }
 
 // start starts a job in a slot that was kept.
-func (p *puller) start(ctx, jobs context.Context, m *nats.Msg) {
+func (p *puller) start(ctx context.Context, m *nats.Msg) {
 	w := p.worker
 	if ctx.Err() != nil {
 		p.late = append(p.late, m)
@@ -92,12 +92,7 @@ func (p *puller) start(ctx, jobs context.Context, m *nats.Msg) {
 	}
 	p.kept, p.busy = p.kept-1, true
 	w.slots.take()
-	w.running.Go(func() {
-		defer w.slots.leave()
-		if !w.take(jobs, m) {
-			w.options.Pace.Return(1)
-		}
-	})
+	w.crew.do(m)
 }
 
 // drop gives up what was kept for jobs that did not come.

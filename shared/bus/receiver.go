@@ -73,18 +73,19 @@ func (r *receiver) current(fence uint32) bool {
 	return !r.done && r.fence > 0 && fence == r.fence
 }
 
-// packet takes a packet of the current fence. It returns the records that are
-// ready for the client, in order. They share the packets' memory.
-func (r *receiver) packet(n uint64, records []byte, now time.Time) [][]byte {
+// packet takes a packet of the current fence. It adds the records that are
+// ready for the client to those that are already, in order. They share the
+// packets' memory.
+func (r *receiver) packet(ready [][]byte, m numbered, now time.Time) [][]byte {
 	r.heard, r.lost = now, false
-	if n < r.want {
-		return nil // a duplicate
+	if m.n < r.want {
+		return ready // a duplicate
 	}
-	if n > r.want {
-		r.keep(n, records, now)
-		return nil
+	if m.n > r.want {
+		r.keep(m.n, m.body, now)
+		return ready
 	}
-	ready := [][]byte{records}
+	ready = append(ready, m.body)
 	r.want++
 	for {
 		next, ok := r.early[r.want]

@@ -31,7 +31,11 @@ func parseHead(body []byte) (Head, error) {
 		Status: f.number(), Size: f.number(), Whole: f.flag(),
 		Encoding: Encoding(f.text()), ContentType: f.text(),
 	}
-	f.json(&h.Warnings)
+	if len(f.rest) > 0 {
+		var warnings []llm.Warning
+		f.json(&warnings)
+		h.Warnings = warnings
+	}
 	return h, f.err
 }
 
@@ -58,7 +62,11 @@ func parseEnd(body []byte) (End, error) {
 			Input: f.number(), CacheRead: f.number(), CacheWrite: f.number(), Output: f.number(), Reasoning: f.number(),
 		}
 	}
-	f.json(&e.Error)
+	if len(f.rest) > 0 {
+		var failure *llm.Error
+		f.json(&failure)
+		e.Error = failure
+	}
 	return e, f.err
 }
 
@@ -87,6 +95,7 @@ func appendJSON(dst []byte, v any) []byte {
 // they read is zero.
 type fields struct {
 	rest []byte
+	all  string // where it is not empty: what rest is the end of, whose memory the texts share
 	err  error
 }
 
@@ -114,9 +123,12 @@ func (f *fields) text() string {
 		f.fail()
 		return ""
 	}
-	s := string(f.rest[size : size+int(n)])
+	text := f.rest[size : size+int(n)]
 	f.rest = f.rest[size+int(n):]
-	return s
+	if end := len(f.all) - len(f.rest); f.all != "" {
+		return f.all[end-len(text) : end]
+	}
+	return string(text)
 }
 
 // json reads the rest, if there is any.

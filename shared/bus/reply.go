@@ -28,15 +28,17 @@ type Reply struct {
 	msg     *nats.Msg       // the job's, in the queue; nil once it has left that
 	answers chan *nats.Msg  // to hello and to fetches
 	done    <-chan struct{} // closed when the handler is to end; nil while there is none
-	room    chan struct{}   // the window has shrunk
 
 	head, data []byte // records that wait for Flush
 
 	mu      sync.Mutex
 	send    sender
 	cancel  context.CancelCauseFunc // nil while not running
+	room    chan struct{}           // the window has shrunk; nil as long as it was never full
 	refused uint32                  // a fence that was cancelled before its attempt ran; 0: none
 	inQueue time.Time               // the last sign of life to JetStream
+
+	other *Reply // another attempt for the same request, see attempts
 }
 
 // An address is where an attempt's answer goes, and by what names its owner and
@@ -53,7 +55,6 @@ func newReply(w *Worker, j *Job, owner string, m *nats.Msg) *Reply {
 		worker: w, job: j, msg: m,
 		address: address{owner: owner, request: j.Request, attempt: NewID(), subject: subjectResp(owner, j.Provider, j.Request)},
 		answers: make(chan *nats.Msg, 1),
-		room:    make(chan struct{}, 1),
 		send:    sender{timing: w.options.Timing},
 		inQueue: time.Now(),
 	}
@@ -139,7 +140,11 @@ func (r *Reply) waitForRoom(ctx context.Context) error {
 		full := r.send.full()
 		if full {
 			r.send.progress(time.Hour, time.Now()) // the owner's silence is watched elsewhere
+			if r.room == nil {
+				r.room = make(chan struct{}, 1)
+			}
 		}
+		room := r.room
 		r.mu.Unlock()
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -148,7 +153,7 @@ func (r *Reply) waitForRoom(ctx context.Context) error {
 			return nil
 		}
 		select {
-		case <-r.room:
+		case <-room:
 		case <-ctx.Done():
 		}
 	}
@@ -158,10 +163,10 @@ func (r *Reply) waitForRoom(ctx context.Context) error {
 func (r *Reply) run(ctx context.Context) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	if !r.job.Deadline.IsZero() {
-		var stop context.CancelFunc
-		ctx, stop = context.WithDeadlineCause(ctx, r.job.Deadline, errDeadline)
-		defer stop()
+	if deadline := r.job.Deadline; !deadline.IsZero() {
+		timer := time.AfterFunc(time.Until(deadline), func() { cancel(errDeadline) })
+		defer timer.Stop()
+		ctx = dated{ctx, deadline}
 	}
 	r.mu.Lock()
 	r.cancel, r.done = cancel, ctx.Done()
@@ -208,7 +213,8 @@ func overridden(end End, cause error) End {
 // finish sends the last packet, with whatever still waits, and takes the job
 // off the queue.
 func (r *Reply) finish(ctx context.Context, end End) {
-	if err := r.flush(ctx, end.append(nil)); err != nil {
+	var room [128]byte
+	if err := r.flush(ctx, end.append(room[:0])); err != nil {
 		if end.Error == nil {
 			end.Error = &llm.Error{Code: llm.CodeInterrupted, Message: "stream interrupted"}
 		}
@@ -291,12 +297,13 @@ func (r *Reply) control(msg numbered) {
 	case kindCancel:
 		defer r.cancel(errCancelled)
 	}
+	room := r.room
 	r.mu.Unlock()
 	for _, data := range again {
 		r.worker.send(r.subject, data)
 	}
 	select {
-	case r.room <- struct{}{}:
+	case room <- struct{}{}: // never where it is nil
 	default:
 	}
 }

@@ -1,12 +1,13 @@
 package bus
 
 import (
-	"encoding/json"
-	"fmt"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/offbeat-studio/allama/shared/llm"
+	"github.com/offbeat-studio/allama/shared/rawjson"
 )
 
 // An attemptReport says what one attempt used; there is one for every attempt,
@@ -75,11 +76,45 @@ func (w *Worker) report(j *Job, end End, began time.Time) {
 	if end.Error != nil {
 		report.Error = end.Error.Code
 	}
-	line, err := json.Marshal(report)
-	if err != nil {
-		panic(fmt.Sprintf("internal error: %v", err)) // a report always marshals
+	var room [512]byte
+	w.sendReports(w.reports.add(report.append(room[:0]), now))
+}
+
+// append appends the report in JSON.
+func (r *attemptReport) append(dst []byte) []byte {
+	dst = appendQuoted(append(dst, `{"request":`...), r.Request)
+	dst = strconv.AppendInt(append(dst, `,"attempt":`...), int64(r.Attempt), 10)
+	dst = appendQuoted(append(dst, `,"provider":`...), r.Provider)
+	dst = appendQuoted(append(dst, `,"model":`...), r.Model)
+	dst = r.Began.AppendFormat(append(dst, `,"began":"`...), time.RFC3339Nano)
+	dst = strconv.AppendInt(append(dst, `","ms":`...), r.Millis, 10)
+	if r.Error != "" {
+		dst = appendQuoted(append(dst, `,"error":`...), string(r.Error))
 	}
-	w.sendReports(w.reports.add(line, now))
+	if u := r.Usage; u != nil {
+		dst = strconv.AppendInt(append(dst, `,"usage":{"input":`...), int64(u.Input), 10)
+		dst = appendUnlessZero(dst, `,"cache_read":`, u.CacheRead)
+		dst = appendUnlessZero(dst, `,"cache_write":`, u.CacheWrite)
+		dst = strconv.AppendInt(append(dst, `,"output":`...), int64(u.Output), 10)
+		dst = append(appendUnlessZero(dst, `,"reasoning":`, u.Reasoning), '}')
+	}
+	return append(dst, '}')
+}
+
+func appendUnlessZero(dst []byte, key string, n int) []byte {
+	if n == 0 {
+		return dst
+	}
+	return strconv.AppendInt(append(dst, key...), int64(n), 10)
+}
+
+// appendQuoted appends a text as encoding/json writes it by default: what HTML
+// gives a meaning to is escaped, too.
+func appendQuoted(dst []byte, s string) []byte {
+	if !strings.ContainsAny(s, "<>&") {
+		return rawjson.AppendString(dst, s)
+	}
+	return appendJSON(dst, s)
 }
 
 func (w *Worker) sendReports(lines []byte) {

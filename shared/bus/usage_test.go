@@ -1,9 +1,12 @@
 package bus
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/offbeat-studio/allama/shared/llm"
 )
 
 func TestReportsInQuickSuccessionTravelTogether(t *testing.T) {
@@ -30,5 +33,26 @@ func TestReportsInQuickSuccessionTravelTogether(t *testing.T) {
 	r.add([]byte("f"), now.Add(2*reportEvery))
 	if got := r.add([]byte(strings.Repeat("g", reportSize)), now.Add(2*reportEvery)); len(got) < reportSize {
 		t.Errorf("got %d bytes, want all once they are many", len(got))
+	}
+}
+
+// Reports are read by others, who know them as encoding/json writes them.
+func TestReportIsWrittenAsItsTypeIs(t *testing.T) {
+	began := time.Date(2026, 11, 5, 7, 8, 9, 120_000_000, time.UTC)
+	odd := "a\"\\\x00\b\f\n\x7f<é>&\u2028\u2029\xff😀"
+	for _, report := range []attemptReport{
+		{},
+		{Request: "r", Attempt: 1, Provider: "p", Model: "m", Began: began, Millis: 12, Usage: &llm.Usage{Input: 8, Output: 9}},
+		{Request: odd, Provider: odd, Model: odd[:6], Error: llm.Code(odd[:9]), Began: began.Truncate(time.Hour), Millis: -1},
+		{Model: "é\t\u2028\xc3", Began: began.Add(7), Error: llm.CodeTimeout, Usage: &llm.Usage{}},
+		{Attempt: -1, Millis: 1 << 62, Usage: &llm.Usage{Input: -1, CacheRead: 2, CacheWrite: 3, Output: 1 << 40, Reasoning: 5}},
+	} {
+		want, err := json.Marshal(report)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := report.append(nil); string(got) != string(want) {
+			t.Errorf("got %s, want %s", got, want)
+		}
 	}
 }

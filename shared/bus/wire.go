@@ -3,6 +3,7 @@ package bus
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -31,7 +32,10 @@ type hello struct {
 }
 
 func (h hello) encode() []byte {
-	return numbered{kind: kindHello, fence: h.Version, n: h.Delivery, body: []byte(h.Attempt + " " + h.Worker)}.encode()
+	data := make([]byte, numberedHeader, numberedHeader+len(h.Attempt)+len(" ")+len(h.Worker))
+	data = append(append(append(data, h.Attempt...), ' '), h.Worker...)
+	numbered{kind: kindHello, fence: h.Version, n: h.Delivery}.seal(data)
+	return data
 }
 
 func parseHello(data []byte) (h hello, err error) {
@@ -120,7 +124,7 @@ const recordHeader = 1 + binary.MaxVarintLen64
 
 // A record is a typed piece of a packet: kind, length, body.
 func appendRecord(dst []byte, kind byte, body []byte) []byte {
-	dst = append(dst, kind)
+	dst = append(slices.Grow(dst, recordHeader+len(body)), kind)
 	dst = binary.AppendUvarint(dst, uint64(len(body)))
 	return append(dst, body...)
 }

@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/offbeat-studio/allama/shared/llm"
 )
 
@@ -64,84 +62,6 @@ func TestMessagesRoundTrip(t *testing.T) {
 	}
 }
 
-func TestJobRoundTrip(t *testing.T) {
-	tests := []struct {
-		name     string
-		job      Job
-		wantHeld int
-	}{
-		{"small", Job{Request: "r1", Provider: "openai", Model: "gpt ü", Encoding: Native, Dialect: "openai", Operation: "chat/completions", Stream: true, Body: []byte(`{}`)}, 0},
-		{"with headers", Job{Request: "r3", Provider: "p", Model: "m", Encoding: Native, Dialect: "anthropic", Operation: "messages", Body: []byte(`{}`), Header: map[string]string{"Anthropic-Beta": "a,b", "Other": "c"}}, 0},
-		{"with a task", Job{Request: "r4", Provider: "p", Model: "m", Encoding: Canonical, Dialect: "openai", Operation: "embeddings", Task: llm.TaskEmbed, Body: []byte(`{}`)}, 0},
-		{"of a key", Job{Request: "r5", Provider: "p", Model: "m", Encoding: Canonical, Dialect: "openai", Operation: "chat/completions", Caller: "c1", Body: []byte(`{}`)}, 0},
-		{"of a session", Job{Request: "r5-2", Provider: "p", Model: "m", Encoding: Canonical, Dialect: "openai", Operation: "chat/completions", Affinity: "a1", Body: []byte(`{}`)}, 0},
-		{"strict", Job{Request: "r5", Provider: "p", Model: "m", Encoding: Native, Dialect: "openai", Operation: "chat/completions", Strict: true, Body: []byte(`{}`)}, 0},
-		{"by another method", Job{Request: "r6", Provider: "p", Encoding: Native, Dialect: "ollama", Operation: "delete", Method: "DELETE", Task: llm.TaskManage, Body: []byte(`{}`)}, 0},
-		{"held", Job{Request: "r2", Provider: "gpu", Model: "m", Encoding: Canonical, Dialect: "ollama", Operation: "chat", Body: make([]byte, inlineBody+1)}, inlineBody + 1},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			m := tt.job.message("owner", 0, 2)
-			if id := m.Header.Get(nats.MsgIdHdr); id != tt.job.Request+"-2" {
-				t.Errorf("message id %q", id)
-			}
-			got, owner, held, err := parseJob(tt.job.Provider, m.Header, m.Data)
-			if err != nil || owner != "owner" || held != tt.wantHeld {
-				t.Fatalf("parseJob: owner %q, held %d, error %v", owner, held, err)
-			}
-			want := tt.job
-			if held > 0 {
-				want.Body = nil
-			}
-			if !bytes.Equal(got.Body, want.Body) {
-				t.Errorf("body of %d bytes, want %d", len(got.Body), len(want.Body))
-			}
-			got.Body, want.Body = nil, nil
-			if !reflect.DeepEqual(*got, want) {
-				t.Errorf("parseJob = %+v, want %+v", *got, want)
-			}
-		})
-	}
-}
-
-// A job for an answer looks as it did before there were tasks, and a worker
-// that has heard of none reads the rest.
-func TestOnlyOtherTasksAreNamed(t *testing.T) {
-	answer, embed := Job{Request: "r", Provider: "p"}, Job{Request: "r", Provider: "p", Task: llm.TaskEmbed}
-	h := answer.message("o", 0, 0).Header
-	if _, there := h[headerTask]; there {
-		t.Errorf("got the header %v, want none of a task", h)
-	}
-	named := embed.message("o", 0, 0).Header
-	delete(named, headerTask)
-	if !reflect.DeepEqual(named, h) {
-		t.Errorf("got %v, want %v and nothing else", named, h)
-	}
-}
-
-func TestParseJobRefuses(t *testing.T) {
-	good := func() nats.Header { return (&Job{Request: "r", Provider: "p"}).message("o", 0, 0).Header }
-	tests := []struct {
-		name string
-		edit func(nats.Header)
-	}{
-		{"another version", func(h nats.Header) { h[headerVersion] = []string{"1"} }},
-		{"no owner", func(h nats.Header) { delete(h, headerOwner) }},
-		{"an owner that is a wildcard", func(h nats.Header) { h[headerOwner] = []string{"*"} }},
-		{"no request", func(h nats.Header) { delete(h, headerRequest) }},
-		{"a bad size", func(h nats.Header) { h[headerHeld] = []string{"-1"} }},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			h := good()
-			tt.edit(h)
-			if _, _, _, err := parseJob("p", h, nil); err == nil {
-				t.Error("parseJob accepts it")
-			}
-		})
-	}
-}
-
 func FuzzMessages(f *testing.F) {
 	f.Add(End{}.append(appendRecord(nil, recordData, []byte("x"))))
 	f.Add(appendRecord(Head{Whole: true}.append(nil), recordMore, []byte("x")))
@@ -168,18 +88,6 @@ func FuzzNumbered(f *testing.F) {
 		m, err := parseNumbered(data)
 		if err == nil && !bytes.Equal(m.encode(), data) {
 			t.Errorf("encode(parse(%x)) = %x", data, m.encode())
-		}
-	})
-}
-
-func FuzzParseJob(f *testing.F) {
-	f.Add("1", "owner", "request", "70000", []byte("body"))
-	f.Add("", "a.b", ">", "x", []byte(nil))
-	f.Fuzz(func(t *testing.T, version, owner, request, held string, body []byte) {
-		h := nats.Header{headerVersion: {version}, headerOwner: {owner}, headerRequest: {request}, headerHeld: {held}}
-		j, o, size, err := parseJob("p", h, body)
-		if err == nil && (!isToken(o) || !isToken(j.Request) || size < 0) {
-			t.Errorf("parseJob accepts owner %q, request %q, size %d", o, j.Request, size)
 		}
 	})
 }

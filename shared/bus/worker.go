@@ -58,10 +58,11 @@ type Worker struct {
 
 // The work of a worker is the jobs that it performs.
 type work struct {
-	running  sync.WaitGroup
+	crew     *crew[*nats.Msg]        // performs them; set while the worker runs
 	stop     context.CancelCauseFunc // cancels them
 	attempts attempts
 	reports  reports // of what attempts used
+	timers   timers  // of those who wait for an owner's word
 }
 
 // An intake is whether a worker takes jobs.
@@ -115,11 +116,13 @@ func (w *Worker) Run(ctx context.Context) error {
 	}()
 	jobs, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	w.stop = cancel
+	w.crew = newCrew(func(m *nats.Msg) { w.perform(jobs, m) })
+	defer w.crew.close()
 	watch, stopWatch := context.WithCancel(jobs)
 	var watchers sync.WaitGroup
 	watchers.Go(func() { w.watch(watch, ctx) })
 	watchers.Go(func() { w.followLink(watch) })
-	w.fetch(ctx, jobs)
+	w.fetch(ctx)
 	w.drain()
 	stopWatch()
 	watchers.Wait()
@@ -154,7 +157,7 @@ var errShutdown = errors.New("the worker is shutting down")
 func (w *Worker) drain() {
 	done := make(chan struct{})
 	go func() {
-		w.running.Wait()
+		w.crew.wait()
 		close(done)
 	}()
 	if w.options.Until != nil {
@@ -252,7 +255,8 @@ func (w *Worker) control(m *nats.Msg) {
 	if err != nil {
 		return
 	}
-	for _, r := range w.attempts.byRequest(request) {
+	var few [2]*Reply
+	for _, r := range w.attempts.byRequest(few[:0], request) {
 		r.control(msg)
 	}
 }
