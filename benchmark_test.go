@@ -13,8 +13,7 @@ import (
 )
 
 // BenchmarkCalls makes calls through everything that is in one process, with the
-// clients and the upstream in it as well: what they allocate counts, too. It is
-// also what the profile for the compiler comes from.
+// clients and the upstream in it as well: what they allocate counts, too.
 func BenchmarkCalls(b *testing.B) {
 	url := serveForBenchmark(b)
 	for _, bm := range []struct{ name, model, upstream string }{

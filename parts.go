@@ -43,7 +43,6 @@ type process struct {
 	onlyDemo bool // for want of anything else
 	sealer   *roster.Sealer
 	roster   *roster.View // nil where nobody goes by it
-	headroom []byte       // see newHeadroom
 	metrics  *metrics.Registry
 }
 
