@@ -6,6 +6,7 @@ import (
 
 	"github.com/offbeat-studio/allama/shared/bus"
 	"github.com/offbeat-studio/allama/shared/llm"
+	"github.com/offbeat-studio/allama/shared/rawjson"
 )
 
 // try has the target serve the request, or returns the error with which that
@@ -28,15 +29,39 @@ func (x *exchange) job(header http.Header, strict bool) (job *bus.Job, reply []b
 	job = &bus.Job{
 		Request: x.token(), Provider: x.target.Provider.Name, Model: x.target.Upstream,
 		Encoding: bus.Native, Dialect: x.endpoint.speaker.Name(), Operation: x.endpoint.route.Operation,
-		Task: x.endpoint.route.Task, Stream: x.stream, Body: x.body, Deadline: x.deadline(),
+		Task: x.endpoint.route.Task, Stream: x.stream, Deadline: x.deadline(),
 		Caller: callerOf(x.out.key), Strict: strict, Affinity: x.course.affinity, MaxAttempts: x.course.Leases(),
 	}
 	if x.target.Provider.Takes(job.Dialect, job.Operation) {
+		job.Body = x.named()
 		job.Header, err = x.endpoint.passed(header)
 	} else {
+		job.Body = x.sent()
 		reply, err = x.translate(job)
 	}
 	return job, reply, err
+}
+
+// named returns the body for a target that takes it as it is, but for the name by
+// which it knows the model. The first time nobody else reads the body, so that a
+// large one need not be copied; the second time a worker still may.
+func (x *exchange) named() []byte {
+	switch task := x.endpoint.route.Task; {
+	case task == llm.TaskMedia || task == llm.TaskManage: // the worker knows in which form it is
+	case x.renamed:
+		x.body = rawjson.SetText(x.body, "model", x.target.Upstream)
+	default:
+		x.body, x.renamed = rawjson.SetTextIn(x.body, "model", x.target.Upstream), true
+	}
+	return x.body
+}
+
+// sent returns the body as the client sent it.
+func (x *exchange) sent() []byte {
+	if !x.renamed {
+		return x.body
+	}
+	return rawjson.SetText(x.body, "model", x.model)
 }
 
 // translate puts the canonical form into the job, for an upstream of another

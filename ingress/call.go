@@ -28,7 +28,8 @@ type exchange struct {
 	model    string // as the client names it
 	target   catalog.Route
 	stream   bool
-	body     []byte // as the client sent it
+	body     []byte // as the client sent it, unless it is renamed
+	renamed  bool   // the body has the name by which a target knows the model
 	delivery
 	stay
 	slip   *slip

@@ -128,7 +128,7 @@ func (r *relay) encoderFor(h bus.Head) (dialect.Encoder, error) {
 	}
 	// The upstream speaks the client's dialect, but has streamed what was not
 	// to be streamed, or the other way round.
-	call, err := r.endpoint.speaker.Decode(r.endpoint.route.Operation, r.body)
+	call, err := r.endpoint.speaker.Decode(r.endpoint.route.Operation, r.sent())
 	if err != nil {
 		return nil, &llm.Error{Code: llm.CodeUpstream, Message: "the upstream did not answer in the form that it was asked for", Err: err}
 	}

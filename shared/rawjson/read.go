@@ -55,6 +55,22 @@ func SetText(object []byte, key, text string) []byte {
 	return f.set(object, key, value)
 }
 
+// SetTextIn is [SetText] for an object that nobody else reads, and that is not
+// used afterwards: where the text is no longer than what it takes the place of,
+// what is before it is moved instead of all being copied.
+func SetTextIn(object []byte, key, text string) []byte {
+	var buffer [128]byte
+	value := AppendString(buffer[:0], text)
+	f, ok := last(object, key)
+	spare := f.end - f.start - len(value)
+	if !ok || spare < 0 || says(f.Value, text) {
+		return SetText(object, key, text)
+	}
+	copy(object[spare:], object[:f.start])
+	copy(object[f.end-len(value):], value)
+	return object[spare:]
+}
+
 // says reports whether a valid value is a text, in whatever spelling.
 func says(value []byte, text string) bool {
 	var said string

@@ -79,9 +79,15 @@ func TestSetTextLeavesWhatIsThere(t *testing.T) {
 		{`{"\u006d":"x"}`, `{"\u006d":"a/b"}`},
 		{`{"M":"a/b"}`, `{"m":"a/b","M":"a/b"}`},
 		{` { } `, ` {"m":"a/b" } `},
+		{`{"x":"y","m":"openai/a/b","z":1}`, `{"x":"y","m":"a/b","z":1}`},
+		{`{"m":"c/d"}`, `{"m":"a/b"}`},
+		{`{"m":{"a":"much longer than the text"},"z":1}`, `{"m":"a/b","z":1}`},
 	} {
 		if got := string(rawjson.SetText([]byte(tt.object), "m", "a/b")); got != tt.want {
 			t.Errorf("%s: got %s want %s", tt.object, got, tt.want)
+		}
+		if got := string(rawjson.SetTextIn([]byte(tt.object), "m", "a/b")); got != tt.want {
+			t.Errorf("%s, in its place: got %s want %s", tt.object, got, tt.want)
 		}
 	}
 	if got := string(rawjson.SetText([]byte(`{"m":null}`), "m", "")); got != `{"m":""}` {
