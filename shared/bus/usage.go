@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/offbeat-studio/allama/shared/llm"
-	"github.com/offbeat-studio/allama/shared/rawjson"
 )
 
 // An attemptReport says what one attempt used; there is one for every attempt,
@@ -108,14 +107,16 @@ func appendUnlessZero(dst []byte, key string, n int) []byte {
 	return strconv.AppendInt(append(dst, key...), int64(n), 10)
 }
 
-// appendQuoted appends a text as encoding/json writes it by default: what HTML
-// gives a meaning to is escaped, too.
+// appendQuoted appends a text as encoding/json writes it.
 func appendQuoted(dst []byte, s string) []byte {
-	if !strings.ContainsAny(s, "<>&") {
-		return rawjson.AppendString(dst, s)
+	if strings.ContainsFunc(s, isSpecial) {
+		return appendJSON(dst, s)
 	}
-	return appendJSON(dst, s)
+	return append(append(append(dst, '"'), s...), '"')
 }
+
+// isSpecial says whether a rune may need an escape.
+func isSpecial(r rune) bool { return r < ' ' || r > '~' || strings.ContainsRune(`"\<>&`, r) }
 
 func (w *Worker) sendReports(lines []byte) {
 	if len(lines) > 0 {
