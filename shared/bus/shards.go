@@ -19,8 +19,9 @@ const (
 	// the providers' consumers: whoever finds one of those knows of all shards.
 	MetadataShards = "allama.shards"
 
-	// patientLooks is how often a worker looks for its queue before it says
-	// that there is none: that of a provider which was just defined comes soon.
+	// patientLooks is how often a worker looks for its queue before it takes it
+	// that there is none: that of a provider which was just defined comes soon,
+	// in one shard after the other.
 	patientLooks = 3
 )
 
@@ -28,7 +29,7 @@ const (
 type shards struct {
 	count  atomic.Int32  // how many there are; 0 is 1
 	pulled atomic.Uint64 // those that jobs come from, a bit each
-	looked atomic.Uint64 // those that were looked for at least once
+	absent atomic.Uint64 // those that were looked for in vain while others are there
 	more   chan struct{} // there are more than there were
 }
 
@@ -52,17 +53,17 @@ func (s *shards) learn(metadata map[string]string) {
 	}
 }
 
-// known says whether jobs come from any shard, and what there is to say of each
-// of the others.
+// known says whether jobs come from any shard, and each of the others is known not
+// to be there.
 func (s *shards) known() bool {
 	all := ^uint64(0) >> (MaxShards - s.number())
-	return s.pulled.Load() != 0 && s.looked.Load()&all == all
+	pulled := s.pulled.Load()
+	return pulled != 0 && (pulled|s.absent.Load())&all == all
 }
 
 // set notes whether jobs come from a shard, and reports whether that is news.
 func (s *shards) set(shard int, pulled bool) bool {
 	bit := uint64(1) << shard
-	s.looked.Or(bit)
 	before := s.pulled.Load()
 	if pulled {
 		before = s.pulled.Or(bit)
@@ -73,13 +74,13 @@ func (s *shards) set(shard int, pulled bool) bool {
 }
 
 // pulls notes whether jobs come from a shard, and tells others if that is news.
-// They hear of a worker only once it has looked for all shards: of one that
-// seemed to have a part of them they would take another for the home of its
-// provider, and more calls than it allows would run.
+// They hear of a worker only once it knows of all shards: of one that seemed to
+// have a part of them they would take another for the home of its provider, and
+// more calls than it allows would run.
 func (w *Worker) pulls(shard int, pulled bool) {
 	news := w.shards.set(shard, pulled)
-	if w.shards.known() {
-		w.attached.Store(true)
+	if w.shards.known() && !w.attached.Swap(true) {
+		news = true
 	}
 	if news && w.attached.Load() && !w.leaving.Load() {
 		w.present(false)
@@ -88,7 +89,7 @@ func (w *Worker) pulls(shard int, pulled bool) {
 
 // attach waits until the provider's queue in a shard is there.
 func (w *Worker) attach(ctx context.Context, shard int) bool {
-	for looks := 1; ; looks++ {
+	for looks, vain := 1, 0; ; looks++ {
 		era := w.eras.now()
 		err := w.look(ctx, shard)
 		if err == nil {
@@ -98,19 +99,29 @@ func (w *Worker) attach(ctx context.Context, shard int) bool {
 		if ctx.Err() != nil {
 			return false
 		}
-		w.pulls(shard, false)
 		others := w.shards.pulled.Load() != 0
 		unknown := errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound)
 		switch {
-		case unknown && !others:
-			if w.attached.Store(false); looks == patientLooks {
+		case others && unknown: // the broker makes one after the other
+			vain++
+		case others && era.Err() == nil: // there was no answer for long
+			vain = patientLooks
+		case unknown:
+			vain = 0
+			w.attached.Store(false)
+			w.shards.absent.Store(0)
+			if looks == patientLooks {
 				w.log.Warn("the broker has no queue for this provider yet; is the provider configured there, too?")
 			}
-		case !unknown && !others: // then another shard may know how many there are
+		case !others: // then another shard may know how many there are
 			_ = w.look(ctx, 1+looks%patientLooks)
 		}
+		if others && vain >= patientLooks {
+			w.shards.absent.Or(1 << shard)
+			w.pulls(shard, false)
+		}
 		wait := w.options.Timing.Heartbeat / 2
-		if others {
+		if w.shards.known() {
 			wait *= 4
 		}
 		select {

@@ -135,23 +135,77 @@ func TestAFewSlotsServeAllShards(t *testing.T) {
 
 // Owners hear of a worker only once it takes jobs from all shards: of one of
 // which they knew a part they would take another for the home of its provider.
+// The broker makes the queues one after the other, and a worker that is there
+// before looks while it does.
 func TestAWorkerIsThereWithAllItsShards(t *testing.T) {
 	t.Parallel()
 	s := bustest.Serve(t)
 	nc := bustest.Connect(t, s)
-	bustest.AddShards(t, nc, bustest.Shards{Number: 9, AckWait: ackWait, Cap: 1}, "p")
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const number, all = 5, 1<<5 - 1
+	queues := bustest.Shards{Number: number, AckWait: ackWait, Cap: 1}
+	bustest.AddShards(t, nc, queues, "p")
+	var configs []jetstream.ConsumerConfig
+	remove := func() {
+		configs = nil
+		for shard := range number {
+			c, err := js.Consumer(t.Context(), bus.StreamOfJobs(shard), bus.Consumer("p"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			configs = append(configs, c.CachedInfo().Config)
+		}
+		for shard := range number {
+			if err := js.DeleteConsumer(t.Context(), bus.StreamOfJobs(shard), bus.Consumer("p")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	create := func() {
+		for shard, config := range configs {
+			if _, err := js.CreateConsumer(t.Context(), bus.StreamOfJobs(shard), config); err != nil {
+				t.Fatal(err)
+			}
+			<-time.After(30 * time.Millisecond)
+		}
+	}
+	remove()
 	signs, err := nc.SubscribeSync("allama.presence.p.*")
 	if err != nil || nc.Flush() != nil {
 		t.Fatal(err)
 	}
-	newWorker(t, bustest.Connect(t, s), bus.WorkerOptions{Cap: 1}, echo)
-	m, err := signs.NextMsg(10 * time.Second)
+	timing := fast
+	timing.Heartbeat = 2 * time.Second // so that it is patient
+	w, err := bus.NewWorker(bustest.Connect(t, s), "p", bus.WorkerOptions{Timing: timing, Cap: 1}, echo)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var first struct{ Shards uint64 }
-	if err := json.Unmarshal(m.Data, &first); err != nil || first.Shards != 1<<9-1 {
-		t.Errorf("the first sign is %s, %v; want all shards", m.Data, err)
+	run(t, w.Run)
+	for _, when := range []string{"at its start", "when the queues are made anew"} {
+		create()
+		for shards := uint64(0); shards != all; {
+			m, err := signs.NextMsg(10 * time.Second)
+			if err != nil {
+				t.Fatalf("%s: %v", when, err)
+			}
+			var sign struct{ Shards uint64 }
+			if err := json.Unmarshal(m.Data, &sign); err != nil {
+				t.Fatal(err)
+			}
+			if shards = sign.Shards; shards != all {
+				t.Errorf("%s: a sign tells of the shards %b", when, shards)
+			}
+		}
+		remove()
+		for w.Attached() {
+			<-time.After(time.Millisecond)
+		}
+		for m, err := signs.NextMsg(50 * time.Millisecond); err == nil; m, err = signs.NextMsg(50 * time.Millisecond) {
+			_ = m // of the shards as they went
+		}
 	}
 }
 
