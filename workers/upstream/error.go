@@ -63,6 +63,10 @@ func unreachable(err error) *llm.Error {
 		e.Code, e.Message = llm.CodeTimeout, "connecting to the upstream took too long"
 		return e
 	}
+	if header, ok := errors.AsType[tls.RecordHeaderError](err); ok && header.Conn != nil { // there was no handshake yet
+		e.Message, e.Unsent = "the upstream does not answer in TLS: is its address one of http, not https?", true
+		return e
+	}
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		e.Message = "the upstream refused the connection"
@@ -70,8 +74,6 @@ func unreachable(err error) *llm.Error {
 		e.Message = "the upstream's host name cannot be resolved"
 	case is[*tls.CertificateVerificationError](err):
 		e.Message, e.Firm, e.Unsent = "the upstream's certificate cannot be trusted", true, true
-	case is[tls.RecordHeaderError](err):
-		e.Message, e.Unsent = "the upstream does not answer in TLS: is its address one of http, not https?", true
 	case errors.Is(err, errGuarded):
 		e.Message = errGuarded.Error() + ", which the upstream of a provider defined at run time cannot have"
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.ErrUnexpectedEOF):

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -79,6 +80,39 @@ func TestTLSWhereThereIsNone(t *testing.T) {
 	defer c.Close()
 	if e := llm.AsError(ask(c, true)); e == nil || e.Code != llm.CodeUnreachable || !strings.Contains(e.Message, "not https") {
 		t.Errorf("error is %v want that there is no TLS", e)
+	}
+}
+
+// What is no TLS behind the handshake comes from a server that has the request:
+// nobody knows what it has made of that.
+func TestTLSThatEndsAfterTheRequest(t *testing.T) {
+	server := httptest.NewUnstartedServer(nil)
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		_, _ = conn.(*tls.Conn).NetConn().Write([]byte("HTTP/1.1 502 Bad Gateway\r\n\r\n"))
+	})
+	server.StartTLS()
+	defer server.Close()
+	base, err := ParseHost(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := New(Options{Base: base, Dialect: openai.Client{}})
+	defer c.Close()
+	pool := x509.NewCertPool()
+	pool.AddCert(server.Certificate())
+	c.http.TLSClientConfig = &tls.Config{RootCAs: pool, NextProtos: []string{"http/1.1"}}
+	c.http.ForceAttemptHTTP2 = false
+	e := llm.AsError(ask(c, true))
+	if e == nil || e.Unsent || !is[tls.RecordHeaderError](e) {
+		t.Errorf("error is %v, unsent %t, want one of TLS after the request was sent", e, e != nil && e.Unsent)
 	}
 }
 
