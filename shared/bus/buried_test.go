@@ -42,7 +42,7 @@ func TestAJobThatKillsItsWorkersIsBuried(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := m.Header.Get("Nats-Msg-Id") + " " + m.Header.Get("Allama-Model"); got != "request-0 m" {
+	if got := m.Header.Get("Allama-Request") + " " + m.Header.Get("Allama-Model") + " " + string(m.Data); got != "request m body" {
 		t.Errorf("it says of itself %q", got)
 	}
 }

@@ -1,7 +1,6 @@
 package bus
 
 import (
-	"runtime"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -51,23 +50,22 @@ func TestCrewGoesOnWithTheSameGoroutine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var sum int
 		c := newCrew(func(n int) { sum += n })
-		before := runtime.NumGoroutine()
 		for n := range 10 {
 			c.do(n)
 			c.wait()
 			synctest.Wait()
 		}
-		if n := runtime.NumGoroutine() - before; n != 1 || sum != 45 {
+		if n := c.resting.Load(); n != 1 || sum != 45 {
 			t.Errorf("%d goroutines have come to %d, want 1 and 45", n, sum)
 		}
 		time.Sleep(crewRest + 1)
 		synctest.Wait()
-		if n := runtime.NumGoroutine() - before; n != 0 {
+		if n := c.resting.Load(); n != 0 {
 			t.Errorf("%d goroutines wait, though nothing has come for long", n)
 		}
 		c.do(1)
 		c.close()
-		if n := runtime.NumGoroutine() - before; n != 0 || sum != 46 {
+		if n := c.resting.Load(); n != 0 || sum != 46 {
 			t.Errorf("closed, %d goroutines are left, and have come to %d, want none and 46", n, sum)
 		}
 	})

@@ -8,7 +8,8 @@ import (
 
 // dated is a context that somebody cancels at the deadline because of
 // errDeadline. It costs less than a context with a deadline of its own below one
-// that can be cancelled with another cause.
+// that can be cancelled with another cause. Contexts below it say of themselves that
+// they were cancelled, with that cause.
 type dated struct {
 	context.Context
 	deadline time.Time

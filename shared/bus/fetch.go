@@ -162,9 +162,10 @@ func (w *Worker) giveBack(m *nats.Msg, delay time.Duration) {
 // bury puts a job aside that no worker survives.
 func (w *Worker) bury(job *Job, m *nats.Msg) {
 	w.log.Error("job given up: it was delivered too often", slog.String("request", job.Request))
-	dead := job.message("", 0, 0)
-	dead.Subject = SubjectDLQ(w.provider)
-	dead.Header.Set("Allama-Model", job.Model) // for whoever looks at it
+	dead := &nats.Msg{Subject: SubjectDLQ(w.provider), Data: job.Body, Header: nats.Header{ // for whoever looks at it
+		nats.MsgIdHdr: {job.Request}, "Allama-Request": {job.Request}, "Allama-Caller": {job.Caller},
+		"Allama-Model": {job.Model}, "Allama-Dialect": {job.Dialect}, "Allama-Operation": {job.Operation},
+	}}
 	if err := w.nc.PublishMsg(dead); err != nil {
 		w.log.Error("publish to the dead letters", slog.Any("error", err))
 	}

@@ -91,7 +91,7 @@ func parseJob(provider string, m *nats.Msg) (j *Job, owner string, held int, err
 		return nil, "", 0, fmt.Errorf("read job: %w", f.err)
 	case !isToken(owner) || !isToken(j.Request):
 		return nil, "", 0, errors.New("job without owner or request")
-	case held < 0:
+	case held < 0, j.sourced && held == 0:
 		return nil, "", 0, fmt.Errorf("job with a held body of size %d", held)
 	}
 	return j, owner, held, nil

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -38,6 +39,9 @@ func TestReportsInQuickSuccessionTravelTogether(t *testing.T) {
 
 // Reports are read by others, who know them as encoding/json writes them.
 func TestReportIsWrittenAsItsTypeIs(t *testing.T) {
+	if n := reflect.TypeFor[llm.Usage]().NumField(); n != 5 {
+		t.Fatalf("a usage has %d fields, of which attemptReport.append and the last report below know 5", n)
+	}
 	began := time.Date(2026, 11, 5, 7, 8, 9, 120_000_000, time.UTC)
 	odd := "a\"\\\x00\b\f\n\x7f<é>&\u2028\u2029\xff😀"
 	for _, report := range []attemptReport{

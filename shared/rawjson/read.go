@@ -44,7 +44,7 @@ func readWhole(value []byte, to *int) bool {
 }
 
 // SetText is [Set] with the value text. Where that is what the field says
-// already, object stays as it is, to the byte.
+// already, object stays as it is, to the byte. The object must have passed [Check].
 func SetText(object []byte, key, text string) []byte {
 	var buffer [128]byte // most texts are short
 	value := AppendString(buffer[:0], text)
