@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
