@@ -16,8 +16,8 @@ const (
 )
 
 // fetch pulls jobs from all shards of the queue and has the crew perform them,
-// until ctx is done. It never pulls more than there are free
-// slots, so no job waits here while another worker is free.
+// until ctx is done. It never pulls more than there are free slots, so no job
+// waits here while another worker is free.
 func (w *Worker) fetch(ctx context.Context) {
 	var pullers sync.WaitGroup
 	defer pullers.Wait()

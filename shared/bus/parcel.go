@@ -16,10 +16,10 @@ import (
 // travels in front of the body as fields, which cost far less than headers, the
 // owner's address too: JetStream uses the reply subject of what it delivers for
 // acknowledgements.
-const (
-	headerVersion = "Allama-Version"
-	versionText   = "3" // Version
-)
+const headerVersion = "Allama-Version"
+
+// versionText is Version as the header has it.
+var versionText = strconv.Itoa(Version)
 
 // message returns the job as a message for a shard of the queue. Each
 // publication with the same number is the same message to that.

@@ -6,7 +6,6 @@ import (
 	"io"
 	"maps"
 	"reflect"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -66,12 +65,6 @@ func TestJobWithASourceSaysHowLongItIs(t *testing.T) {
 	got, _, held, err := parseJob("p", j.message("o", 0, 0))
 	if err != nil || held != 6 || !got.sourced || got.Source != nil || len(got.Body) > 0 {
 		t.Errorf("got %+v, %d bytes held, %v", got, held, err)
-	}
-}
-
-func TestVersionIsTheOneThatIsSaid(t *testing.T) {
-	if versionText != strconv.Itoa(Version) {
-		t.Errorf("jobs say version %s, hellos %d", versionText, Version)
 	}
 }
 

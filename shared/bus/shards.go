@@ -102,11 +102,11 @@ func (w *Worker) attach(ctx context.Context, shard int) bool {
 		others := w.shards.pulled.Load() != 0
 		unknown := errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound)
 		switch {
-		case others && unknown: // the broker makes one after the other
-			vain++
-		case others && era.Err() == nil: // there was no answer for long
+		case others && errors.Is(err, context.DeadlineExceeded): // it was patient already
 			vain = patientLooks
-		case unknown:
+		case others && era.Err() == nil: // the broker makes one after the other
+			vain++
+		case unknown && !others:
 			vain = 0
 			w.attached.Store(false)
 			w.shards.absent.Store(0)
