@@ -63,10 +63,9 @@ func (g guard) checkHost(hostport string) error {
 // may do. A preflight has no other purpose and is answered by these headers.
 func (g guard) checkOrigin(h http.Header, r *http.Request) (preflight bool, err error) {
 	origins := r.Header.Values("Origin")
-	if len(origins) == 0 && r.Method == http.MethodPost {
-		return false, nil // nobody keeps the answer for a page to find
+	if len(origins) > 0 || r.Method != http.MethodPost { // whose answer nobody keeps for a page to find
+		h.Add("Vary", "Origin")
 	}
-	h.Add("Vary", "Origin")
 	if len(origins) == 0 {
 		return false, nil
 	}

@@ -52,17 +52,24 @@ func TestUnreachable(t *testing.T) {
 	}
 }
 
+// clientOf returns a client of the upstream at an address.
+func clientOf(t *testing.T, address string) *Client {
+	t.Helper()
+	base, err := ParseHost(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := New(Options{Base: base, Dialect: openai.Client{}})
+	t.Cleanup(c.Close)
+	return c
+}
+
 func TestCertificatesAreChecked(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.NotFoundHandler())
 	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	server.StartTLS()
 	defer server.Close()
-	base, err := ParseHost(server.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := New(Options{Base: base, Dialect: openai.Client{}})
-	defer c.Close()
+	c := clientOf(t, server.URL)
 	if e := llm.AsError(ask(c, true)); e == nil || e.Code != llm.CodeUnreachable || !strings.Contains(e.Message, "certificate") {
 		t.Errorf("error is %v want that the certificate cannot be trusted", e)
 	}
@@ -72,12 +79,7 @@ func TestCertificatesAreChecked(t *testing.T) {
 func TestTLSWhereThereIsNone(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
-	base, err := ParseHost(strings.Replace(server.URL, "http:", "https:", 1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := New(Options{Base: base, Dialect: openai.Client{}})
-	defer c.Close()
+	c := clientOf(t, strings.Replace(server.URL, "http:", "https:", 1))
 	if e := llm.AsError(ask(c, true)); e == nil || e.Code != llm.CodeUnreachable || !strings.Contains(e.Message, "not https") {
 		t.Errorf("error is %v want that there is no TLS", e)
 	}
@@ -100,12 +102,7 @@ func TestTLSThatEndsAfterTheRequest(t *testing.T) {
 	})
 	server.StartTLS()
 	defer server.Close()
-	base, err := ParseHost(server.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := New(Options{Base: base, Dialect: openai.Client{}})
-	defer c.Close()
+	c := clientOf(t, server.URL)
 	pool := x509.NewCertPool()
 	pool.AddCert(server.Certificate())
 	c.http.TLSClientConfig = &tls.Config{RootCAs: pool, NextProtos: []string{"http/1.1"}}
@@ -163,12 +160,7 @@ func TestNothingIsSentTwice(t *testing.T) {
 		io.WriteString(w, `{"choices":[]}`)
 	}))
 	defer server.Close()
-	base, err := ParseHost(server.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := New(Options{Base: base, Dialect: openai.Client{}})
-	defer c.Close()
+	c := clientOf(t, server.URL)
 	req := c.request(context.Background(), http.MethodPost, "x")
 	setBody(req, []byte("{}"))
 	if req.GetBody != nil {
