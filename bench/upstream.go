@@ -115,6 +115,7 @@ func (w wire) stream(out http.ResponseWriter, p pace) {
 // proxy, with connections and buffers that are used again. It reads requests
 // before it sends them on, as all do that look for the model: otherwise an answer
 // that comes at once can race with the end of the request, and be broken off.
+// Large ones it passes on as they come, for which it needs next to nothing.
 func serveProxy(ctx context.Context, address, upstream string) error {
 	target, err := url.Parse(upstream)
 	if err != nil {
@@ -123,6 +124,9 @@ func serveProxy(ctx context.Context, address, upstream string) error {
 	return serve(ctx, address, &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)
+			if r.In.ContentLength > 1<<20 {
+				return
+			}
 			if body, err := io.ReadAll(r.In.Body); err == nil {
 				r.Out.Body = io.NopCloser(bytes.NewReader(body))
 			}
