@@ -53,10 +53,7 @@ func apply(ctx context.Context, js jetstream.JetStream, t Topology) (changed []s
 	if len(queues) == 0 {
 		return changed, partial
 	}
-	wanting, err := applyRest(ctx, js, t, note)
-	if err != nil {
-		return changed, err
-	}
+	wanting, failed := applyRest(ctx, js, t, note)
 	complete := 0
 	for _, shard := range queues {
 		if err := applyConsumers(ctx, js, t, shard, note); err != nil {
@@ -66,6 +63,8 @@ func apply(ctx context.Context, js jetstream.JetStream, t Topology) (changed []s
 		complete++
 	}
 	switch {
+	case failed != nil:
+		return changed, errors.Join(failed, partial)
 	case complete == 0:
 		return changed, partial
 	case partial != nil:
@@ -107,10 +106,8 @@ func applyRest(ctx context.Context, js jetstream.JetStream, t Topology, note fun
 // server that is down takes only its own with it.
 func applyQueues(ctx context.Context, js jetstream.JetStream, t Topology, note func(string, bool)) (shards []int, err error) {
 	for shard := range t.shards() {
-		bounded, cancel := context.WithTimeout(ctx, shardTimeout)
 		want := t.jobs(shard)
-		wrote, failed := applyStream(bounded, js, want)
-		cancel()
+		wrote, failed := applyStream(ctx, js, want)
 		if failed != nil {
 			err = errors.Join(err, fmt.Errorf("set up stream %s: %w", want.Name, failed))
 			continue
@@ -135,6 +132,8 @@ func applyConsumers(ctx context.Context, js jetstream.JetStream, t Topology, sha
 }
 
 func applyStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (wrote bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
+	defer cancel()
 	s, err := js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		_, err = js.CreateStream(ctx, want)
@@ -168,6 +167,8 @@ func applyStream(ctx context.Context, js jetstream.JetStream, want jetstream.Str
 }
 
 func applyBucket(ctx context.Context, js jetstream.JetStream, want jetstream.KeyValueConfig) (wrote bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
+	defer cancel()
 	kv, err := js.KeyValue(ctx, want.Bucket)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
 		_, err = js.CreateKeyValue(ctx, want)
@@ -193,6 +194,8 @@ func applyBucket(ctx context.Context, js jetstream.JetStream, want jetstream.Key
 }
 
 func applyConsumer(ctx context.Context, js jetstream.JetStream, stream string, want jetstream.ConsumerConfig, cautious bool) (wrote bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
+	defer cancel()
 	c, err := js.Consumer(ctx, stream, want.Durable)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		if cautious {

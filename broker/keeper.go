@@ -17,10 +17,12 @@ import (
 
 const (
 	checkInterval = 10 * time.Second
-	applyTimeout  = 5 * time.Second
-	shardTimeout  = 1500 * time.Millisecond // for the queue of one server, which may be down
 	minBackoff    = 250 * time.Millisecond
 	maxBackoff    = 5 * time.Second
+
+	// stepTimeout is for one thing that is set up: its server may be down, and a
+	// request to a cluster without a leader gets no answer.
+	stepTimeout = 1500 * time.Millisecond
 
 	// patience is how long a keeper waits to be told of limits that were changed.
 	patience = 5 * time.Second
@@ -100,6 +102,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 			}
 		case <-changed:
 			timer.Stop()
+			backoff = minBackoff
 		case <-timer.C:
 		}
 	}
@@ -141,7 +144,9 @@ func (k *Keeper) wanted(ctx context.Context) (t Topology, revision uint64) {
 func (k *Keeper) known(ctx context.Context) roster.Roster {
 	r := k.defined.Roster()
 	if r.Revision == 0 {
-		stored, err := roster.Read(ctx, k.js)
+		bounded, cancel := context.WithTimeout(ctx, stepTimeout)
+		stored, err := roster.Read(bounded, k.js)
+		cancel()
 		if err != nil {
 			return r
 		}
@@ -156,10 +161,8 @@ func (k *Keeper) known(ctx context.Context) roster.Roster {
 
 // check applies the topology and reports whether calls can travel.
 func (k *Keeper) check(ctx context.Context) bool {
-	bounded, cancel := context.WithTimeout(ctx, applyTimeout+time.Duration(k.topology.shards()-1)*shardTimeout)
-	defer cancel()
-	wanted, revision := k.wanted(bounded)
-	changed, err := apply(bounded, k.js, wanted)
+	wanted, revision := k.wanted(ctx)
+	changed, err := apply(ctx, k.js, wanted)
 	if len(changed) > 0 {
 		k.log.Log(ctx, k.level(revision), "set up what was missing or different", slog.Any("changed", changed))
 	}
@@ -168,7 +171,7 @@ func (k *Keeper) check(ctx context.Context) bool {
 	if ok = ok || err == nil; ok {
 		k.seen = revision
 		k.readyOnce.Do(func() { close(k.ready) })
-		k.retire(bounded, wanted)
+		k.retire(ctx, wanted)
 	}
 	switch {
 	case err == nil:

@@ -47,6 +47,8 @@ func (k *Keeper) retire(ctx context.Context, wanted Topology) {
 // removeConsumers removes the consumers of a name in all streams of jobs, unless
 // one of them still has jobs: nobody else would take those out of the queue.
 func removeConsumers(ctx context.Context, js jetstream.JetStream, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
+	defer cancel()
 	var idle []string
 	streams := js.StreamNames(ctx, jetstream.WithStreamListSubject(subjectsOfJobs))
 	for stream := range streams.Name() {
