@@ -19,7 +19,7 @@ func Publish(ctx context.Context, js jetstream.JetStream, s Snapshot) error {
 	if err != nil {
 		return fmt.Errorf("publish catalog: %w", err)
 	}
-	kv, err := js.KeyValue(ctx, bus.BucketCatalog)
+	kv, err := bus.Bucket(ctx, js, bus.BucketCatalog)
 	if err != nil {
 		return fmt.Errorf("publish catalog: %w", err)
 	}
@@ -100,7 +100,7 @@ func Current(ctx context.Context, js jetstream.JetStream) (Snapshot, error) {
 // published returns what is in the bucket in place of the manifest; no entry
 // when there is none, or no bucket.
 func published(ctx context.Context, js jetstream.JetStream) (jetstream.KeyValue, jetstream.KeyValueEntry, error) {
-	kv, err := js.KeyValue(ctx, bus.BucketCatalog)
+	kv, err := bus.Bucket(ctx, js, bus.BucketCatalog)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
 		return nil, nil, nil
 	}

@@ -128,9 +128,7 @@ func (w watch) stop() {
 // watch starts to watch. It returns the zero value, after a pause, when that
 // is not possible now.
 func (v *View) watch(ctx context.Context) watch {
-	bounded, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
-	kv, err := v.js.KeyValue(bounded, bus.BucketCatalog)
+	kv, err := bus.Bucket(ctx, v.js, bus.BucketCatalog)
 	if err != nil {
 		v.fail(ctx, err)
 		v.pause(ctx)

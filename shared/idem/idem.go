@@ -129,7 +129,7 @@ func (b *Book) open(ctx context.Context) (jetstream.KeyValue, error) {
 	if kv != nil {
 		return kv, nil
 	}
-	kv, err := b.js.KeyValue(ctx, bus.BucketIdempotency)
+	kv, err := bus.Bucket(ctx, b.js, bus.BucketIdempotency)
 	if err != nil {
 		return nil, err
 	}

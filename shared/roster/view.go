@@ -25,7 +25,6 @@ const (
 
 	pollInterval = 5 * time.Second
 	retryDelay   = 50 * time.Millisecond
-	readTimeout  = 5 * time.Second
 )
 
 // ErrFull is returned by [Check] for a roster with too much in it.
@@ -46,7 +45,7 @@ func Publish(ctx context.Context, js jetstream.JetStream, r Roster) error {
 	if err != nil {
 		return fmt.Errorf("publish providers: %w", err)
 	}
-	kv, err := js.KeyValue(ctx, bus.BucketConfig)
+	kv, err := bus.Bucket(ctx, js, bus.BucketConfig)
 	if err != nil {
 		return fmt.Errorf("publish providers: %w", err)
 	}
@@ -58,7 +57,7 @@ func Publish(ctx context.Context, js jetstream.JetStream, r Roster) error {
 
 // Read returns the roster that is published, and the zero roster where none is.
 func Read(ctx context.Context, js jetstream.JetStream) (Roster, error) {
-	kv, err := js.KeyValue(ctx, bus.BucketConfig)
+	kv, err := bus.Bucket(ctx, js, bus.BucketConfig)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
 		return Roster{}, nil
 	}
@@ -134,9 +133,7 @@ func (v *View) Run(ctx context.Context) error {
 func (v *View) follow(ctx context.Context, connected <-chan nats.Status) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	bounded, enough := context.WithTimeout(ctx, readTimeout)
-	defer enough()
-	kv, err := v.js.KeyValue(bounded, bus.BucketConfig)
+	kv, err := bus.Bucket(ctx, v.js, bus.BucketConfig)
 	if err != nil {
 		v.fail(ctx, err)
 		return

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -121,4 +122,24 @@ func TestThatNothingWasChangedIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "it is told again", told)
+}
+
+// Whoever keeps the queue has calls made one at a time until it hears of the
+// limits: that a bucket was there a moment too late must not cost seconds.
+func TestWhatCouldNotBeToldIsToldSoon(t *testing.T) {
+	js := withBucket(t) // that of the catalog, and no other
+	s := New(js, nil, Options{Defined: definable(t, js, &upstream{name: "one"})})
+	s.checkEvery, s.restored = time.Hour, true
+	s.check(t.Context())
+	if wait := time.Until(s.checkAt); s.revision == 0 || wait > time.Second {
+		t.Errorf("revision %d, tried again in %s", s.revision, wait)
+	}
+	makeConfig(t, js)
+	s.check(t.Context())
+	if r, err := roster.Read(t.Context(), js); err != nil || r.Revision != 1 {
+		t.Errorf("told %+v, %v", r, err)
+	}
+	if wait := time.Until(s.checkAt); wait < time.Minute {
+		t.Errorf("all was told, and is looked after in %s", wait)
+	}
 }

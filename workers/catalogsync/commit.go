@@ -52,7 +52,8 @@ func (s *Sync) publish(ctx context.Context) {
 		return
 	}
 	s.reported.say(ctx, slog.LevelInfo, unpublished, nil)
-	s.revision, s.checkAt, s.unpublished = revision, now.Add(s.checkEvery), false
+	s.revision, s.unpublished = revision, false
+	s.checkAt = now.Add(s.untilCheck())
 	s.readyOnce.Do(func() { close(s.ready) })
 	s.review(&snap)
 }
@@ -71,11 +72,16 @@ func (s *Sync) check(ctx context.Context) {
 		s.publish(ctx)
 		return
 	}
-	delay := s.checkEvery
-	if s.revision == 0 {
-		delay = firstCheck // clients wait for the first one
+	s.checkAt = time.Now().Add(s.untilCheck())
+}
+
+// untilCheck is how long after a check there is another one: not for long while
+// clients wait for the first snapshot, or whoever keeps the queue for the limits.
+func (s *Sync) untilCheck() time.Duration {
+	if s.revision == 0 || s.untold {
+		return firstCheck
 	}
-	s.checkAt = time.Now().Add(delay)
+	return s.checkEvery
 }
 
 // restore takes over what the last process knew, and has what is known saved

@@ -47,10 +47,16 @@ func definable(t *testing.T, js jetstream.JetStream, upstreams ...*upstream) Def
 func withBuckets(t *testing.T) jetstream.JetStream {
 	t.Helper()
 	js := withBucket(t)
+	makeConfig(t, js)
+	return js
+}
+
+// makeConfig makes the bucket of the configuration.
+func makeConfig(t *testing.T, js jetstream.JetStream) {
+	t.Helper()
 	if _, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: bus.BucketConfig, Storage: jetstream.MemoryStorage}); err != nil {
 		t.Fatal(err)
 	}
-	return js
 }
 
 // ask asks about providers, and returns the answer in a line.

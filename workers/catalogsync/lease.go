@@ -52,7 +52,7 @@ func (l *lease) answerFor(nc *nats.Conn) (*nats.Subscription, error) {
 func (l *lease) claim(ctx context.Context, js jetstream.JetStream) error {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	kv, err := js.KeyValue(ctx, bus.BucketCatalog)
+	kv, err := bus.Bucket(ctx, js, bus.BucketCatalog)
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (l *lease) alive(ctx context.Context, nc *nats.Conn, held jetstream.KeyValu
 // mine reports whether the lease is still this process's. Where that is not to
 // be found out it is taken for granted, for nothing can be published then.
 func (l *lease) mine(ctx context.Context, js jetstream.JetStream) bool {
-	kv, err := js.KeyValue(ctx, bus.BucketCatalog)
+	kv, err := bus.Bucket(ctx, js, bus.BucketCatalog)
 	if err != nil {
 		return true
 	}

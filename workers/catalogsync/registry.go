@@ -40,6 +40,7 @@ type registry struct {
 	heard   map[string]heard  // by name
 	sources []Source          // those of the configuration, those that only workers know, then those that are defined, by name
 	serials uint64            // how many sources there ever were
+	untold  bool              // the roster that is published could not be read, or be replaced
 
 	saving bool            // a roster is on its way to the file
 	saved  chan savedOrder // gets it back
@@ -101,6 +102,7 @@ func (s *Sync) publishRoster(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	err := roster.Publish(ctx, s.js, s.roster)
+	s.untold = err != nil
 	if err == nil || s.js.Conn().IsConnected() { // otherwise whoever made the connection says so
 		s.reported.say(ctx, slog.LevelWarn, "the roster of providers cannot be published, trying again", err)
 	}
@@ -112,8 +114,9 @@ func (s *Sync) checkRoster(ctx context.Context) {
 		return
 	}
 	published, err := roster.Read(ctx, s.js)
+	s.untold = err != nil
 	switch {
-	case err != nil:
+	case s.untold:
 	case published.Revision == 0 && s.roster.Revision == 0:
 		s.roster.Revision = 1 // whoever keeps the queue waits to hear that nothing was changed
 		s.publishRoster(ctx)

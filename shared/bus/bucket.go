@@ -1,0 +1,20 @@
+package bus
+
+import (
+	"context"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// lookTimeout is how long the question for a bucket is worth waiting for: a
+// cluster that has no leader, as one that starts, does not answer late but never.
+const lookTimeout = 1500 * time.Millisecond
+
+// Bucket looks a bucket up. It fails soon where nobody answers, so that whoever
+// needs it can ask again; the errors are those of js.
+func Bucket(ctx context.Context, js jetstream.JetStream, name string) (jetstream.KeyValue, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	return js.KeyValue(ctx, name)
+}
