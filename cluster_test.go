@@ -22,6 +22,7 @@ import (
 const (
 	clusterService = 300 * time.Millisecond // how long the upstream takes for a call
 	clusterEvery   = 20 * time.Millisecond  // how often there is one
+	gpuLimit       = 40                     // calls at once of the limited provider
 
 	// clusterStall is the longest that a call may take beyond that when a server
 	// is gone, on a machine that does nothing else.
@@ -99,7 +100,7 @@ func startCluster(t testing.TB, u *teller) *cluster {
 	t.Helper()
 	c := &cluster{stack: newStack(t)}
 	base := []string{"OPENAI_HOST=" + u.URL + "/v1", "OPENAI_API_KEY=k", "IS_OLLAMA_ACTIVE=false",
-		"ALLAMA_PROVIDERS=gpu", "GPU_KIND=openai", "GPU_HOST=" + u.URL + "/v1", "GPU_API_KEY=k", "GPU_MAX_CONCURRENCY=40"}
+		"ALLAMA_PROVIDERS=gpu", "GPU_KIND=openai", "GPU_HOST=" + u.URL + "/v1", "GPU_API_KEY=k", fmt.Sprint("GPU_MAX_CONCURRENCY=", gpuLimit)}
 	var clients, routes []string
 	for range 3 {
 		clients, routes = append(clients, freeAddress(t)), append(routes, freeAddress(t))
@@ -139,6 +140,16 @@ func (c *cluster) taken(t testing.TB, shard int, provider string) int {
 		return -1
 	}
 	return int(consumer.CachedInfo().Delivered.Consumer)
+}
+
+// limit returns how many jobs of the limited provider a shard gives out at once:
+// one until it is known which limits were changed; 0 where the shard is not there.
+func (c *cluster) limit(t testing.TB, shard int) int {
+	consumer, err := c.js.Consumer(t.Context(), bus.StreamOfJobs(shard), bus.Consumer("gpu"))
+	if err != nil {
+		return 0
+	}
+	return consumer.CachedInfo().Config.MaxAckPending
 }
 
 func (c *cluster) wait(t testing.TB, what string, ok func() bool) {
@@ -280,8 +291,8 @@ func TestAClusterServesOnWithoutAServer(t *testing.T) {
 			return true
 		})
 	}
-	c.wait(t, "every shard has a queue", func() bool {
-		return c.taken(t, 0, "gpu") >= 0 && c.taken(t, 1, "gpu") >= 0 && c.taken(t, 2, "gpu") >= 0
+	c.wait(t, "every shard takes as many calls as it may", func() bool {
+		return c.limit(t, 0) == gpuLimit && c.limit(t, 1) == gpuLimit && c.limit(t, 2) == gpuLimit
 	})
 	t.Logf("ready after %v", time.Since(began))
 	l := startTraffic(t, c)
