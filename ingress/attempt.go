@@ -6,6 +6,7 @@ import (
 
 	"github.com/offbeat-studio/allama/shared/bus"
 	"github.com/offbeat-studio/allama/shared/llm"
+	"github.com/offbeat-studio/allama/shared/rawform"
 	"github.com/offbeat-studio/allama/shared/rawjson"
 )
 
@@ -33,8 +34,9 @@ func (x *exchange) job(header http.Header, strict bool) (job *bus.Job, reply []b
 		Caller: callerOf(x.out.key), Strict: strict, Affinity: x.course.affinity, MaxAttempts: x.course.Leases(),
 	}
 	if x.target.Provider.Takes(job.Dialect, job.Operation) {
-		job.Body = x.named()
-		job.Header, err = x.endpoint.passed(header)
+		if job.Header, err = x.endpoint.passed(header); err == nil {
+			job.Body, err = x.named(job.Header["Content-Type"])
+		}
 	} else {
 		job.Body = x.sent()
 		reply, err = x.translate(job)
@@ -45,15 +47,21 @@ func (x *exchange) job(header http.Header, strict bool) (job *bus.Job, reply []b
 // named returns the body for a target that takes it as it is, but for the name by
 // which it knows the model. The first time nobody else reads the body, so that a
 // large one need not be copied; the second time a worker still may.
-func (x *exchange) named() []byte {
-	switch task := x.endpoint.route.Task; {
-	case task == llm.TaskMedia || task == llm.TaskManage: // the worker knows in which form it is
+func (x *exchange) named(contentType string) (body []byte, err error) {
+	switch {
+	case x.endpoint.route.Task == llm.TaskManage: // has it, wherever its body wants it
+	case rawform.Is(contentType):
+		form, err := rawform.Parse(contentType, x.body)
+		if err != nil {
+			return nil, fmt.Errorf("name the model in a form: %w", err)
+		}
+		return form.Set("model", x.target.Upstream)
 	case x.renamed:
 		x.body = rawjson.SetText(x.body, "model", x.target.Upstream)
 	default:
 		x.body, x.renamed = rawjson.SetTextIn(x.body, "model", x.target.Upstream), true
 	}
-	return x.body
+	return x.body, nil
 }
 
 // sent returns the body as the client sent it.

@@ -1,6 +1,11 @@
 package ingress
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/offbeat-studio/allama/shared/dialect"
+	"github.com/offbeat-studio/allama/shared/llm"
+)
 
 // Each target gets the body with the name by which it knows the model. What one
 // has got does not change when another one is tried, which may want the body as
@@ -15,7 +20,11 @@ func TestBodiesAreRenamedForEachTarget(t *testing.T) {
 	names := []string{"gpt", "a longer name than that", "m"}
 	for _, name := range names {
 		x.target.Upstream = name
-		bodies = append(bodies, x.named())
+		body, err := x.named("")
+		if err != nil {
+			t.Fatal(err)
+		}
+		bodies = append(bodies, body)
 		if got := string(x.sent()); got != sent {
 			t.Errorf("after %s: got %s want %s", name, got, sent)
 		}
@@ -24,5 +33,24 @@ func TestBodiesAreRenamedForEachTarget(t *testing.T) {
 		if got, want := string(bodies[i]), `{"x":[1],"model":"`+name+`","y":2}`; got != want {
 			t.Errorf("the target of %s has %s want %s", name, got, want)
 		}
+	}
+}
+
+// A form keeps all but the field of that name.
+func TestAFormIsRenamedForEachTarget(t *testing.T) {
+	const contentType = "multipart/form-data; boundary=XX"
+	form := func(model string) string {
+		return "--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\nID3\x00\xff\r\nasked\r\n--XX\r\n" +
+			"Content-Disposition: form-data; name=\"model\"\r\n\r\n" + model + "\r\n--XX--\r\n"
+	}
+	x := &exchange{endpoint: &endpoint{route: dialect.Route{Task: llm.TaskMedia}}, body: []byte(form("asked"))}
+	for _, name := range []string{"served", "another"} {
+		x.target.Upstream = name
+		if body, err := x.named(contentType); string(body) != form(name) || err != nil {
+			t.Errorf("got %q, %v want %q", body, err, form(name))
+		}
+	}
+	if body, err := x.named("multipart/form-data"); err == nil {
+		t.Errorf("without a boundary: got %q", body)
 	}
 }

@@ -13,8 +13,6 @@ import (
 	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/logging"
 	"github.com/offbeat-studio/allama/shared/metrics"
-	"github.com/offbeat-studio/allama/shared/rawform"
-	"github.com/offbeat-studio/allama/shared/rawjson"
 	"github.com/offbeat-studio/allama/workers/upstream"
 )
 
@@ -93,12 +91,8 @@ func (h *handler) native(a *attempt) error {
 	if !ok || !takes(f, a.job) {
 		return fmt.Errorf("job in the dialect %q, with the operation %q: the provider does not take it as it is", a.job.Dialect, a.job.Operation)
 	}
-	body, err := named(a.job)
-	if err != nil {
-		return err
-	}
 	call := &upstream.Call{
-		Dialect: a.job.Dialect, Operation: a.job.Operation, Method: a.job.Method, Body: body, Header: a.job.Header,
+		Dialect: a.job.Dialect, Operation: a.job.Operation, Method: a.job.Method, Body: a.job.Body, Header: a.job.Header,
 		Stream: a.job.Stream, Media: a.job.Task == llm.TaskMedia, Strict: h.isStrict(a.job), Wait: a.wait,
 		Affinity: a.job.Affinity,
 	}
@@ -182,23 +176,6 @@ func isOpening(p upstream.Piece) bool {
 		}
 	}
 	return len(p.Events) > 0 || p.Idle
-}
-
-// named returns the job's body with the name by which the provider knows the
-// model. A job that manages models has it already, wherever its body wants it.
-func named(j *bus.Job) ([]byte, error) {
-	if j.Task == llm.TaskManage {
-		return j.Body, nil
-	}
-	contentType := j.Header["Content-Type"]
-	if !rawform.Is(contentType) {
-		return rawjson.SetText(j.Body, "model", j.Model), nil
-	}
-	form, err := rawform.Parse(contentType, j.Body)
-	if err != nil {
-		return nil, fmt.Errorf("read the form of a job: %w", err)
-	}
-	return form.Set("model", j.Model)
 }
 
 // An attempt is a job while it is performed.

@@ -308,30 +308,6 @@ func TestJobsThatCannotBePerformed(t *testing.T) {
 	}
 }
 
-func TestNamedSaysTheModel(t *testing.T) {
-	tests := []struct{ name, body, want string }{
-		{"another", `{"a":1,"model" : "x"}`, `{"a":1,"model" : "m"}`},
-		{"the same", `{"model":"m", "a":1.0}`, `{"model":"m", "a":1.0}`},
-		{"the same, escaped", `{"model":"\u006d"}`, `{"model":"\u006d"}`},
-		{"none", `{"a":1}`, `{"model":"m","a":1}`},
-		{"no string", `{"model":7}`, `{"model":"m"}`},
-		{"the last one counts", `{"model":"m","model":"x"}`, `{"model":"m","model":"m"}`},
-		{"the last one is no string", `{"model":"m","model":null}`, `{"model":"m","model":"m"}`},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			body := []byte(tt.body)
-			got, err := named(&bus.Job{Model: "m", Body: body})
-			if string(got) != tt.want || err != nil {
-				t.Errorf("got %s, %v want %s", got, err, tt.want)
-			}
-			if string(body) != tt.body {
-				t.Errorf("the job's body was changed to %s", body)
-			}
-		})
-	}
-}
-
 func TestTheLogSaysWhoMustAct(t *testing.T) {
 	tests := map[llm.Code]string{
 		"": "DEBUG", llm.CodeUpstreamAuth: "ERROR", llm.CodeInternal: "ERROR", llm.CodeTimeout: "WARN", llm.CodeCanceled: "DEBUG",

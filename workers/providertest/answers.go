@@ -17,12 +17,9 @@ import (
 )
 
 func (r *rig) testRequest(t *testing.T) {
-	tests := []struct{ name, body, want string }{
-		{"another model", r.request, strings.Replace(r.request, `"asked"`, `"served"`, 1)},
-		{"the same model", strings.Replace(r.request, `"asked"`, `"served"`, 1), strings.Replace(r.request, `"asked"`, `"served"`, 1)},
-		{"the same model in other letters", strings.Replace(r.request, `"asked"`, `"s\u0065rved"`, 1), strings.Replace(r.request, `"asked"`, `"s\u0065rved"`, 1)},
-		{"over the size of a message", r.request[:len(r.request)-1] + `,"y":"` + strings.Repeat("é", 100_000) + `"}`,
-			strings.Replace(r.request[:len(r.request)-1], `"asked"`, `"served"`, 1) + `,"y":"` + strings.Repeat("é", 100_000) + `"}`},
+	tests := []struct{ name, body string }{
+		{"of a message", r.request},
+		{"over the size of a message", r.request[:len(r.request)-1] + `,"y":"` + strings.Repeat("é", 100_000) + `"}`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -31,8 +28,8 @@ func (r *rig) testRequest(t *testing.T) {
 			j.Body = []byte(tt.body)
 			r.call(t, j)
 			got := r.asked(t)
-			if string(got.body) != tt.want {
-				t.Errorf("the upstream was sent\n%.300s\nwant\n%.300s", got.body, tt.want)
+			if string(got.body) != tt.body {
+				t.Errorf("the upstream was sent\n%.300s\nwant\n%.300s", got.body, tt.body)
 			}
 		})
 	}

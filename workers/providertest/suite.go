@@ -32,7 +32,7 @@ func (r *rig) run(t *testing.T) {
 		name string
 		test func(*testing.T)
 	}{
-		{"requests differ in the model only", r.testRequest},
+		{"native requests pass as they are", r.testRequest},
 		{"canonical requests", r.testCanonicalRequest},
 		{"nothing in a job leads the call elsewhere", r.testOverrides},
 		{"native answers are untouched", r.testNative},
