@@ -185,13 +185,23 @@ const longText = 64
 // hasControl reports whether there is a control character in a long text.
 func hasControl(text []byte) bool {
 	rest := text
-	for ; len(rest) >= 8; rest = rest[8:] {
-		if controls(binary.LittleEndian.Uint64(rest)) != 0 {
+	for ; len(rest) >= longText; rest = rest[longText:] {
+		if found := below(rest, 0) | below(rest, 8) | below(rest, 16) | below(rest, 24) |
+			below(rest, 32) | below(rest, 40) | below(rest, 48) | below(rest, 56); found&highs != 0 {
 			return true
 		}
 	}
-	return controls(binary.LittleEndian.Uint64(text[len(text)-8:])) != 0
+	for ; len(rest) >= 8; rest = rest[8:] {
+		if below(rest, 0)&highs != 0 {
+			return true
+		}
+	}
+	return below(text, len(text)-8)&highs != 0
 }
+
+// below has high bits set where there are control characters among the eight
+// bytes at i.
+func below(b []byte, i int) uint64 { return controls(binary.LittleEndian.Uint64(b[i:])) }
 
 // plain returns the place from i on of the first byte that means something in a
 // text: a quote, a backslash or a control character. It looks at eight at once.
