@@ -56,7 +56,7 @@ func Connect(s Server, name string, log *slog.Logger, more ...nats.Option) (*nat
 	options := []nats.Option{
 		nats.Name("allama " + name),
 		nats.PingInterval(temper.ping), nats.MaxPingsOutstanding(temper.pings),
-		nats.FlusherTimeout(temper.write),
+		nats.FlusherTimeout(temper.write), nats.SyncQueueLen(pullQueue),
 		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
 		nats.ReconnectWait(250 * time.Millisecond), nats.ReconnectJitter(250*time.Millisecond, 500*time.Millisecond),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {

@@ -73,11 +73,11 @@ func (w *Worker) reserve(ctx context.Context, busy bool) (n int, scarce bool) {
 	n = w.slots.keep(ctx, func(total, free int) int {
 		switch {
 		case !several:
-			return free
+			return min(free, maxPull)
 		case busy:
-			return (free + 1) / 2
+			return min((free+1)/2, maxPull)
 		}
-		return min(total/8, (free+1)/2)
+		return min(total/8, (free+1)/2, maxPull)
 	})
 	allowed := w.allowed(ctx, n)
 	if several && allowed < n {

@@ -17,6 +17,12 @@ const (
 	pullBrief = 100 * time.Millisecond // the same for one that keeps from others what is scarce
 	pullSlack = time.Second            // how much later its end may come
 
+	// maxPull is how many jobs are asked for at once, at most, and pullQueue the room
+	// for those that nobody has looked at yet, late ones of earlier pulls, too. It
+	// is there for each provider and shard, used or not.
+	maxPull   = 4096
+	pullQueue = 4 * maxPull
+
 	// fewSlots is how many slots are so few that no shard may keep them for long.
 	fewSlots = 4
 )
