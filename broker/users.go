@@ -41,6 +41,7 @@ func grants() map[string]grant {
 			publish: join([]string{
 				"allama.jobs.*.*", "allama.ctl.*.*", bus.SubjectSync, bus.SubjectProviders,
 				bus.SubjectQueue, bus.SubjectCalls, // of other ingresses
+				"allama.muster",
 				"$JS.API.CONSUMER.INFO.*.*", // how far the queues are
 			}, read(bus.BucketCatalog), read(bus.BucketIdempotency), write(bus.BucketIdempotency)),
 			subscribe: []string{"allama.resp.*.*.*", "allama.presence.*.*", bus.SubjectQueue, bus.SubjectCalls},
@@ -60,7 +61,7 @@ func grants() map[string]grant {
 				"allama.listed.<provider>.*",
 				"allama.thoughts.<provider>.*", "$JS.API.DIRECT.GET.THOUGHTS.allama.thoughts.<provider>.*",
 			}, read(bus.BucketConfig)),
-			subscribe: []string{"allama.ctl.<provider>.*", "allama.list.<provider>.*", "allama.presence.<provider>.*"}, // how many share the limits
+			subscribe: []string{"allama.ctl.<provider>.*", "allama.list.<provider>.*", "allama.presence.<provider>.*", "allama.muster"}, // how many share the limits
 		},
 	}
 }

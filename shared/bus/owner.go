@@ -74,6 +74,7 @@ func NewOwner(nc *nats.Conn, options OwnerOptions) (*Owner, error) {
 		o.subs = append(o.subs, sub)
 	}
 	options.Local.add(o)
+	o.muster()
 	return o, nil
 }
 
@@ -183,6 +184,10 @@ func (o *Owner) hear(m *nats.Msg) {
 	}
 }
 
+// muster has all workers say that they are there, which each does anyway, but
+// not at once: until then it is not known where a provider is at home.
+func (o *Owner) muster() { o.send(subjectMuster, nil) }
+
 // send publishes without caring whether it arrives: whatever matters is said
 // again.
 func (o *Owner) send(subject string, data []byte) {
@@ -244,6 +249,7 @@ func (o *Owner) setLink(up bool, now time.Time) {
 		return
 	}
 	o.looks.restart(now)
+	o.muster()
 	for _, c := range o.open() {
 		c.reconnected(now)
 	}

@@ -147,3 +147,32 @@ func TestACallThatComesAsTheProcessWakesIsTaken(t *testing.T) {
 		}
 	}
 }
+
+// Until an owner knows of the workers it does not know either where a provider
+// with a limit is at home, or that there is one.
+func TestAnOwnerHearsOfWorkersAtItsStart(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	quiet := fast
+	quiet.Presence, quiet.Absent = time.Hour, 3*time.Hour
+	w, err := bus.NewWorker(bustest.Connect(t, s), "p", bus.WorkerOptions{Timing: quiet, Cap: 3}, echo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener := bustest.Connect(t, s)
+	said, err := listener.SubscribeSync("allama.presence.p.*")
+	if err != nil || listener.Flush() != nil {
+		t.Fatal("nothing is heard of workers", err)
+	}
+	run(t, w.Run)
+	for _, when := range []string{"it has its queue", "it has come"} {
+		if _, err := said.NextMsg(5 * time.Second); err != nil {
+			t.Fatalf("a worker does not say that %s: %v", when, err)
+		}
+	}
+	o, err := bus.NewOwner(bustest.Connect(t, s), bus.OwnerOptions{Timing: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "known", func() bool { return o.Load("p").Cap == 3 })
+}

@@ -105,7 +105,12 @@ func subjectPresence(provider, worker string) string {
 func subjectsResp(owner string) string   { return "allama.resp." + owner + ".*.*" }
 func subjectsCtl(provider string) string { return "allama.ctl." + token(provider) + ".*" }
 
-const subjectsPresence = "allama.presence.*.*"
+const (
+	subjectsPresence = "allama.presence.*.*"
+
+	// subjectMuster is where workers are asked to say that they are there.
+	subjectMuster = "allama.muster"
+)
 
 // token makes one subject token of a name: whatever NATS gives a meaning to,
 // or that does not print, becomes =XX in hexadecimal.

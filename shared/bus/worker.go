@@ -139,6 +139,7 @@ func (w *Worker) subscribe() ([]*nats.Subscription, error) {
 		subjectsCtl(w.provider): w.control,
 
 		subjectPresence(w.provider, "*"): w.hear,
+		subjectMuster:                    w.mustered,
 	} {
 		sub, err := w.nc.Subscribe(subject, handle)
 		if err != nil {
@@ -223,6 +224,13 @@ func (w *Worker) present(leaving bool) {
 	p := w.presence()
 	p.Leaving = leaving
 	w.say(p)
+}
+
+// mustered says that the worker is there, if it is, to whoever asks.
+func (w *Worker) mustered(*nats.Msg) {
+	if w.attached.Load() && !w.leaving.Load() {
+		w.present(false)
+	}
 }
 
 // presentAfter says that the worker is there again, after it was away for long.
