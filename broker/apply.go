@@ -53,7 +53,6 @@ func apply(ctx context.Context, js jetstream.JetStream, t Topology) (changed []s
 	if len(queues) == 0 {
 		return changed, partial
 	}
-	wanting, failed := applyRest(ctx, js, t, note)
 	complete := 0
 	for _, shard := range queues {
 		if err := applyConsumers(ctx, js, t, shard, note); err != nil {
@@ -62,6 +61,7 @@ func apply(ctx context.Context, js jetstream.JetStream, t Topology) (changed []s
 		}
 		complete++
 	}
+	wanting, failed := applyRest(ctx, js, t, note)
 	switch {
 	case failed != nil:
 		return changed, errors.Join(failed, partial)
@@ -76,15 +76,16 @@ func apply(ctx context.Context, js jetstream.JetStream, t Topology) (changed []s
 }
 
 // applyRest sets up what is no queue. What is wanting calls can do without.
-func applyRest(ctx context.Context, js jetstream.JetStream, t Topology, note func(string, bool)) (wanting, err error) {
+func applyRest(ctx context.Context, js jetstream.JetStream, t Topology, note func(string, bool)) (wanting, failed error) {
 	for _, want := range t.streams() {
 		wrote, err := applyStream(ctx, js, want)
 		if err != nil {
 			err = fmt.Errorf("set up stream %s: %w", want.Name, err)
-			if want.Name != bus.StreamThoughts {
-				return nil, err
+			if want.Name == bus.StreamThoughts {
+				wanting = errors.Join(wanting, err) // such as of an account that has no memory
+			} else {
+				failed = errors.Join(failed, err)
 			}
-			wanting = errors.Join(wanting, err) // such as of an account that has no memory
 		}
 		note(want.Name, wrote)
 	}
@@ -92,14 +93,15 @@ func applyRest(ctx context.Context, js jetstream.JetStream, t Topology, note fun
 		wrote, err := applyBucket(ctx, js, want)
 		if err != nil {
 			err = fmt.Errorf("set up bucket %s: %w", want.Bucket, err)
-			if want.Bucket != bus.BucketIdempotency {
-				return nil, err
+			if want.Bucket == bus.BucketIdempotency {
+				wanting = errors.Join(wanting, err) // of a server before 2.11, too
+			} else {
+				failed = errors.Join(failed, err)
 			}
-			wanting = errors.Join(wanting, err) // of a server before 2.11, too
 		}
 		note(want.Bucket, wrote)
 	}
-	return wanting, nil
+	return wanting, failed
 }
 
 // applyQueues sets up the streams of jobs, and returns those that are there: a
@@ -132,9 +134,9 @@ func applyConsumers(ctx context.Context, js jetstream.JetStream, t Topology, sha
 }
 
 func applyStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (wrote bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
+	look, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	s, err := js.Stream(ctx, want.Name)
+	s, err := js.Stream(look, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		_, err = js.CreateStream(ctx, want)
 		return err == nil, err
@@ -167,9 +169,9 @@ func applyStream(ctx context.Context, js jetstream.JetStream, want jetstream.Str
 }
 
 func applyBucket(ctx context.Context, js jetstream.JetStream, want jetstream.KeyValueConfig) (wrote bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
+	look, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	kv, err := js.KeyValue(ctx, want.Bucket)
+	kv, err := js.KeyValue(look, want.Bucket)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
 		_, err = js.CreateKeyValue(ctx, want)
 		return err == nil, err
@@ -177,7 +179,7 @@ func applyBucket(ctx context.Context, js jetstream.JetStream, want jetstream.Key
 	if err != nil {
 		return false, err
 	}
-	status, err := kv.Status(ctx)
+	status, err := kv.Status(look)
 	if err != nil {
 		return false, err
 	}
@@ -194,9 +196,9 @@ func applyBucket(ctx context.Context, js jetstream.JetStream, want jetstream.Key
 }
 
 func applyConsumer(ctx context.Context, js jetstream.JetStream, stream string, want jetstream.ConsumerConfig, cautious bool) (wrote bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
+	look, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	c, err := js.Consumer(ctx, stream, want.Durable)
+	c, err := js.Consumer(look, stream, want.Durable)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		if cautious {
 			want.MaxAckPending = 1

@@ -20,9 +20,10 @@ const (
 	minBackoff    = 250 * time.Millisecond
 	maxBackoff    = 5 * time.Second
 
-	// stepTimeout is for one thing that is set up: its server may be down, and a
-	// request to a cluster without a leader gets no answer.
-	stepTimeout = 1500 * time.Millisecond
+	// askTimeout is for the question what there is: a server may be down, and a
+	// cluster without a leader does not answer at all. What is written then has the
+	// 5 seconds of nats.go, for somebody is there.
+	askTimeout = 1500 * time.Millisecond
 
 	// patience is how long a keeper waits to be told of limits that were changed.
 	patience = 5 * time.Second
@@ -87,6 +88,9 @@ func (k *Keeper) Run(ctx context.Context) error {
 		wait, changed := k.interval, k.changed()
 		if !k.check(ctx) || k.partial || k.cautious {
 			wait, backoff = backoff, min(2*backoff, maxBackoff)
+			if left := time.Until(k.asked.Add(k.patience)); k.cautious && left > 0 {
+				wait = min(wait, left)
+			}
 		} else {
 			backoff = minBackoff
 		}
@@ -100,6 +104,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 			if !open { // the connection was closed for good
 				connected = nil
 			}
+			backoff = minBackoff
 		case <-changed:
 			timer.Stop()
 			backoff = minBackoff
@@ -144,7 +149,7 @@ func (k *Keeper) wanted(ctx context.Context) (t Topology, revision uint64) {
 func (k *Keeper) known(ctx context.Context) roster.Roster {
 	r := k.defined.Roster()
 	if r.Revision == 0 {
-		bounded, cancel := context.WithTimeout(ctx, stepTimeout)
+		bounded, cancel := context.WithTimeout(ctx, askTimeout)
 		stored, err := roster.Read(bounded, k.js)
 		cancel()
 		if err != nil {
@@ -167,7 +172,7 @@ func (k *Keeper) check(ctx context.Context) bool {
 		k.log.Log(ctx, k.level(revision), "set up what was missing or different", slog.Any("changed", changed))
 	}
 	less, ok := errors.AsType[*lesser](err)
-	k.partial, k.cautious = ok && less.says == saysShards, wanted.cautious
+	k.partial, k.cautious = err != nil && !(ok && less.says == saysMemory), wanted.cautious
 	if ok = ok || err == nil; ok {
 		k.seen = revision
 		k.readyOnce.Do(func() { close(k.ready) })
@@ -176,8 +181,8 @@ func (k *Keeper) check(ctx context.Context) bool {
 	switch {
 	case err == nil:
 		k.failing = ""
-	case ctx.Err() == nil && err.Error() != k.failing:
-		k.failing = err.Error()
+	case ctx.Err() == nil && failure(err) != k.failing:
+		k.failing = failure(err)
 		if less != nil {
 			k.log.Warn(less.says, slog.Any(logging.KeyError, err))
 		} else {
@@ -185,6 +190,15 @@ func (k *Keeper) check(ctx context.Context) bool {
 		}
 	}
 	return ok
+}
+
+// failure tells an error from others. What it is about that gets no answer says
+// nothing, and is something else each time.
+func failure(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return context.DeadlineExceeded.Error()
+	}
+	return err.Error()
 }
 
 // level is that of a change: at the start, with a new roster, and when a server

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -15,6 +16,9 @@ import (
 
 // subjectsOfJobs are those of all streams of jobs.
 const subjectsOfJobs = "allama.jobs.>"
+
+// retireTimeout is for all that is removed at a time.
+const retireTimeout = 5 * time.Second
 
 // errBusy is why a consumer is not removed yet.
 var errBusy = errors.New("jobs wait, or are being served")
@@ -31,6 +35,8 @@ func (k *Keeper) retire(ctx context.Context, wanted Topology) {
 			k.served[p.Name] = true
 		}
 	}
+	ctx, cancel := context.WithTimeout(ctx, retireTimeout)
+	defer cancel()
 	for name := range k.served {
 		if has(wanted.Providers, name) {
 			continue
@@ -47,8 +53,6 @@ func (k *Keeper) retire(ctx context.Context, wanted Topology) {
 // removeConsumers removes the consumers of a name in all streams of jobs, unless
 // one of them still has jobs: nobody else would take those out of the queue.
 func removeConsumers(ctx context.Context, js jetstream.JetStream, name string) error {
-	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
-	defer cancel()
 	var idle []string
 	streams := js.StreamNames(ctx, jetstream.WithStreamListSubject(subjectsOfJobs))
 	for stream := range streams.Name() {

@@ -25,7 +25,7 @@ func mustApply(t *testing.T, js jetstream.JetStream, topology Topology) (changed
 
 func TestApplyWritesOnlyWhatDiffers(t *testing.T) {
 	js := memory(t)
-	all := []string{"JOBS", "USAGE", "DLQ", "THOUGHTS", "catalog", "config", "idempotency", "JOBS/openai", "JOBS/gpu.1"}
+	all := []string{"JOBS", "JOBS/openai", "JOBS/gpu.1", "USAGE", "DLQ", "THOUGHTS", "catalog", "config", "idempotency"}
 	if got := mustApply(t, js, twoProviders); !slices.Equal(got, all) {
 		t.Errorf("first time: changed %v, want %v", got, all)
 	}
