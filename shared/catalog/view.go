@@ -134,7 +134,7 @@ func (v *View) watch(ctx context.Context) watch {
 		v.pause(ctx)
 		return watch{}
 	}
-	watcher, err := kv.Watch(ctx, manifestKey)
+	watcher, err := bus.Watch(ctx, kv, manifestKey)
 	if err != nil {
 		v.fail(ctx, err)
 		v.pause(ctx)

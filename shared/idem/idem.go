@@ -112,7 +112,7 @@ var errMoved = errors.New("the record has changed meanwhile")
 // passes reports whether a failure may be over soon.
 func passes(err error) bool {
 	for _, e := range []error{
-		errMoved, jetstream.ErrBucketNotFound, jetstream.ErrNoStreamResponse, jetstream.ErrStreamNotFound,
+		errMoved, context.DeadlineExceeded, jetstream.ErrBucketNotFound, jetstream.ErrNoStreamResponse, jetstream.ErrStreamNotFound,
 		nats.ErrNoResponders, nats.ErrDisconnected, jetstream.ErrJetStreamNotEnabled,
 	} {
 		if errors.Is(err, e) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -201,6 +202,23 @@ func TestNothingIsClaimedWithoutABucket(t *testing.T) {
 	}
 	bustest.AddIdempotency(t, js.Conn())
 	mustClaim(t, b, "k")
+}
+
+// A cluster that has just lost its leader does not answer late but never: it is
+// asked again while there is time.
+func TestAQuestionThatGotLostIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	s := bustest.Serve(t)
+	bustest.AddIdempotency(t, bustest.Connect(t, s))
+	js, err := jetstream.New(bustest.Connect(t, s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked atomic.Int32
+	front := bustest.Swallow(t, js, func(request string) bool {
+		return request == "STREAM.INFO.KV_"+bus.BucketIdempotency && asked.Add(1) == 1
+	})
+	mustClaim(t, NewBook(front, Options{}), "k")
 }
 
 func TestRecordOfAnotherVersionIsNotRun(t *testing.T) {

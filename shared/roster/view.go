@@ -27,6 +27,9 @@ const (
 	retryDelay   = 50 * time.Millisecond
 )
 
+// ErrDamaged is returned by [Read] for what is no roster.
+var ErrDamaged = errors.New("what is published is no roster")
+
 // ErrFull is returned by [Check] for a roster with too much in it.
 var ErrFull = errors.New("there are too many providers")
 
@@ -77,7 +80,7 @@ func Read(ctx context.Context, js jetstream.JetStream) (Roster, error) {
 func parse(data []byte) (Roster, error) {
 	var r Roster
 	if err := json.Unmarshal(data, &r); err != nil {
-		return Roster{}, fmt.Errorf("read providers: %w", err)
+		return Roster{}, fmt.Errorf("read providers: %w: %w", ErrDamaged, err)
 	}
 	return r.sorted(), nil
 }
@@ -138,7 +141,7 @@ func (v *View) follow(ctx context.Context, connected <-chan nats.Status) {
 		v.fail(ctx, err)
 		return
 	}
-	w, err := kv.Watch(ctx, rosterKey)
+	w, err := bus.Watch(ctx, kv, rosterKey)
 	if err != nil {
 		v.fail(ctx, err)
 		return

@@ -134,6 +134,12 @@ func TestWhatCouldNotBeToldIsToldSoon(t *testing.T) {
 	if wait := time.Until(s.checkAt); s.revision == 0 || wait > time.Second {
 		t.Errorf("revision %d, tried again in %s", s.revision, wait)
 	}
+	for range 20 {
+		s.check(t.Context())
+	}
+	if wait := time.Until(s.checkAt); wait < time.Minute {
+		t.Errorf("after many times in vain it is tried again in %s", wait)
+	}
 	makeConfig(t, js)
 	s.check(t.Context())
 	if r, err := roster.Read(t.Context(), js); err != nil || r.Revision != 1 {
@@ -142,4 +148,22 @@ func TestWhatCouldNotBeToldIsToldSoon(t *testing.T) {
 	if wait := time.Until(s.checkAt); wait < time.Minute {
 		t.Errorf("all was told, and is looked after in %s", wait)
 	}
+}
+
+func TestARosterThatIsDamagedIsPublishedAnew(t *testing.T) {
+	js := withBuckets(t)
+	kv, err := js.KeyValue(t.Context(), bus.BucketConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, js, Options{Defined: definable(t, js, &upstream{name: "one"})})
+	told := func() bool {
+		r, err := roster.Read(t.Context(), js)
+		return err == nil && r.Revision == 1
+	}
+	eventually(t, "told", told)
+	if _, err := kv.PutString(t.Context(), "providers", "{"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "told again", told)
 }

@@ -3,6 +3,7 @@ package catalogsync
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"reflect"
@@ -40,7 +41,7 @@ type registry struct {
 	heard   map[string]heard  // by name
 	sources []Source          // those of the configuration, those that only workers know, then those that are defined, by name
 	serials uint64            // how many sources there ever were
-	untold  bool              // the roster that is published could not be read, or be replaced
+	untold  int               // how often in a row the roster that is published could not be read, or be replaced
 
 	saving bool            // a roster is on its way to the file
 	saved  chan savedOrder // gets it back
@@ -102,9 +103,16 @@ func (s *Sync) publishRoster(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	err := roster.Publish(ctx, s.js, s.roster)
-	s.untold = err != nil
+	s.noteTold(err)
 	if err == nil || s.js.Conn().IsConnected() { // otherwise whoever made the connection says so
 		s.reported.say(ctx, slog.LevelWarn, "the roster of providers cannot be published, trying again", err)
+	}
+}
+
+// noteTold notes whether everyone can know the roster.
+func (s *Sync) noteTold(err error) {
+	if s.untold++; err == nil {
+		s.untold = 0
 	}
 }
 
@@ -114,9 +122,12 @@ func (s *Sync) checkRoster(ctx context.Context) {
 		return
 	}
 	published, err := roster.Read(ctx, s.js)
-	s.untold = err != nil
 	switch {
-	case s.untold:
+	case errors.Is(err, roster.ErrDamaged):
+		s.roster.Revision = max(s.roster.Revision, 1)
+		s.publishRoster(ctx)
+	case err != nil:
+		s.noteTold(err)
 	case published.Revision == 0 && s.roster.Revision == 0:
 		s.roster.Revision = 1 // whoever keeps the queue waits to hear that nothing was changed
 		s.publishRoster(ctx)
@@ -125,6 +136,8 @@ func (s *Sync) checkRoster(ctx context.Context) {
 		s.save(ctx, savedOrder{next: s.roster})
 	case !reflect.DeepEqual(published, s.roster):
 		s.publishRoster(ctx)
+	default:
+		s.noteTold(nil)
 	}
 }
 
