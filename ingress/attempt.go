@@ -48,25 +48,34 @@ func (x *exchange) job(header http.Header, strict bool) (job *bus.Job, reply []b
 // which it knows the model. The first time nobody else reads the body, so that a
 // large one need not be copied; the second time a worker still may.
 func (x *exchange) named(contentType string) (body []byte, err error) {
-	switch {
-	case x.endpoint.route.Task == llm.TaskManage: // has it, wherever its body wants it
+	again := x.renamed
+	x.renamed = true
+	switch name := x.target.Upstream; {
 	case rawform.Is(contentType):
-		form, err := rawform.Parse(contentType, x.body)
-		if err != nil {
-			return nil, fmt.Errorf("name the model in a form: %w", err)
-		}
-		return form.Set("model", x.target.Upstream)
-	case x.renamed:
-		x.body = rawjson.SetText(x.body, "model", x.target.Upstream)
+		x.body, err = renamedForm(contentType, x.body, name, again)
+	case again:
+		x.body = rawjson.SetText(x.body, "model", name)
 	default:
-		x.body, x.renamed = rawjson.SetTextIn(x.body, "model", x.target.Upstream), true
+		x.body = rawjson.SetTextIn(x.body, "model", name)
 	}
-	return x.body, nil
+	return x.body, err
 }
 
-// sent returns the body as the client sent it.
+func renamedForm(contentType string, body []byte, name string, again bool) ([]byte, error) {
+	form, err := rawform.Parse(contentType, body)
+	if err != nil {
+		return nil, fmt.Errorf("name the model in a form: %w", err)
+	}
+	if again {
+		return form.Set("model", name)
+	}
+	return form.SetIn("model", name)
+}
+
+// sent returns the body as the client sent it; media, which no dialect but their
+// own has, as they are.
 func (x *exchange) sent() []byte {
-	if !x.renamed {
+	if !x.renamed || x.endpoint.route.Task == llm.TaskMedia {
 		return x.body
 	}
 	return rawjson.SetText(x.body, "model", x.model)

@@ -33,7 +33,7 @@ import (
 )
 
 // Version is the version of the protocol, sent with every job and every hello.
-const Version = 3
+const Version = 4
 
 const (
 	inlineBody = 64 << 10  // a larger body is held by the owner until a lease is granted

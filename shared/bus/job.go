@@ -28,7 +28,7 @@ type Job struct {
 	Task      llm.Task // what Operation is for
 	Stream    bool     // whether the client wants the answer as a stream
 	Strict    bool     // whether the client would rather be refused than have a field dropped, see [llm.Strictly]
-	Body      []byte   // names the model as Model does
+	Body      []byte   // names the model as Model does, where it names one
 
 	// Source is a body that is too large for memory, in place of Body; it is
 	// never empty. The owner must not close what is behind it before the call

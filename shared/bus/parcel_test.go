@@ -78,9 +78,9 @@ func TestParseJobRefusesAnotherVersion(t *testing.T) {
 		m    *nats.Msg
 		want string
 	}{
-		{"with headers", &nats.Msg{Header: old, Data: []byte(`{"model":"m"}`)}, `job of protocol version "2", want 3`},
-		{"without any", &nats.Msg{Data: []byte(`{}`)}, `job of protocol version "", want 3`},
-		{"to come", &nats.Msg{Header: nats.Header{headerVersion: {"4"}}, Data: []byte{1}}, `job of protocol version "4", want 3`},
+		{"with headers", &nats.Msg{Header: old, Data: []byte(`{"model":"m"}`)}, `job of protocol version "2", want 4`},
+		{"without any", &nats.Msg{Data: []byte(`{}`)}, `job of protocol version "", want 4`},
+		{"to come", &nats.Msg{Header: nats.Header{headerVersion: {"5"}}, Data: []byte{1}}, `job of protocol version "5", want 4`},
 	} {
 		if _, _, _, err := parseJob("p", tt.m); err == nil || err.Error() != tt.want {
 			t.Errorf("%s: got %v, want %s", tt.name, err, tt.want)

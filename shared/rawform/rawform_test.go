@@ -41,6 +41,7 @@ func TestSetChangesTheValueOnly(t *testing.T) {
 			if same, err := f.Set("model", "whisper-1"); err != nil || string(same) != body {
 				t.Errorf("the same value: got %q, %v want no change", same, err)
 			}
+			checkSetIn(t, contentType, []byte(body), []byte(strings.Replace(body, "\r\n\r\nwhisper-1\r\n", "\r\n\r\nanother one\r\n", 1)))
 			for _, impossible := range [][2]string{{"modell", "x"}, {"model", "a\r\n--XX--"}} {
 				if got, err := f.Set(impossible[0], impossible[1]); err == nil {
 					t.Errorf("Set(%q) = %q, want an error", impossible, got)
@@ -188,6 +189,7 @@ func FuzzSet(f *testing.F) {
 		if err != nil {
 			return
 		}
+		checkSetIn(t, contentType, body, changed)
 		again, err := Parse(contentType, changed)
 		if err != nil || len(again.Fields) != len(parsed.Fields) {
 			t.Fatalf("%q became %q: %v", body, changed, err)
@@ -208,6 +210,25 @@ func FuzzSet(f *testing.F) {
 			t.Errorf("%q became %q", body, changed)
 		}
 	})
+}
+
+// checkSetIn has the form set in place: to the same, and to what is no longer.
+func checkSetIn(t *testing.T, contentType string, body, want []byte) {
+	for value, want := range map[string][]byte{"another one": want, "": nil} {
+		form, err := Parse(contentType, bytes.Clone(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want == nil {
+			if want, err = form.Set("model", value); err != nil {
+				t.Fatal(err)
+			}
+			want = bytes.Clone(want)
+		}
+		if got, err := form.SetIn("model", value); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%q with %q: set in place it is %q, %v, want %q", body, value, got, err, want)
+		}
+	}
 }
 
 // compare has the standard library read the form, too.
