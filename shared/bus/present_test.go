@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
+
 	"github.com/offbeat-studio/allama/shared/bus"
 	"github.com/offbeat-studio/allama/shared/bus/bustest"
 	"github.com/offbeat-studio/allama/shared/llm"
@@ -149,13 +151,44 @@ func TestACallThatComesAsTheProcessWakesIsTaken(t *testing.T) {
 }
 
 // Until an owner knows of the workers it does not know either where a provider
-// with a limit is at home, or that there is one.
-func TestAnOwnerHearsOfWorkersAtItsStart(t *testing.T) {
+// with a limit is at home, or that there is one: also of one that comes while it is
+// cut off.
+func TestAnOwnerAsksWhoIsThere(t *testing.T) {
 	t.Parallel()
-	s := start(t)
-	quiet := fast
-	quiet.Presence, quiet.Absent = time.Hour, 3*time.Hour
-	w, err := bus.NewWorker(bustest.Connect(t, s), "p", bus.WorkerOptions{Timing: quiet, Cap: 3}, echo)
+	for name, away := range map[string]bool{"at its start": false, "when it is back": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := listening(t, -1, t.TempDir())
+			bustest.AddQueues(t, bustest.Connect(t, s), ackWait, "p")
+			quiet := fast
+			quiet.Presence, quiet.Absent = time.Hour, 3*time.Hour
+			var o *bus.Owner
+			p := newProxy(t, s.Addr().String())
+			begin := func() {
+				var err error
+				if o, err = bus.NewOwner(dial(t, p.Addr().String()), bus.OwnerOptions{Timing: quiet}); err != nil {
+					t.Fatal(err)
+				}
+				run(t, o.Run)
+			}
+			if away {
+				begin()
+				p.cut(true)
+			}
+			sayTwice(t, s, quiet)
+			if p.breakFor(time.Millisecond); !away {
+				begin()
+			}
+			eventually(t, "known", func() bool { return o.Load("p").Cap == 3 })
+		})
+	}
+}
+
+// sayTwice runs a worker until it has said twice that it is there, and then says
+// so no more.
+func sayTwice(t *testing.T, s *server.Server, timing bus.Timing) {
+	t.Helper()
+	w, err := bus.NewWorker(bustest.Connect(t, s), "p", bus.WorkerOptions{Timing: timing, Cap: 3}, echo)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,9 +203,4 @@ func TestAnOwnerHearsOfWorkersAtItsStart(t *testing.T) {
 			t.Fatalf("a worker does not say that %s: %v", when, err)
 		}
 	}
-	o, err := bus.NewOwner(bustest.Connect(t, s), bus.OwnerOptions{Timing: quiet})
-	if err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "known", func() bool { return o.Load("p").Cap == 3 })
 }

@@ -187,20 +187,19 @@ func hasControl(text []byte) bool {
 	rest := text
 	for ; len(rest) >= longText; rest = rest[longText:] {
 		if found := below(rest, 0) | below(rest, 8) | below(rest, 16) | below(rest, 24) |
-			below(rest, 32) | below(rest, 40) | below(rest, 48) | below(rest, 56); found&highs != 0 {
+			below(rest, 32) | below(rest, 40) | below(rest, 48) | below(rest, 56); found != 0 {
 			return true
 		}
 	}
 	for ; len(rest) >= 8; rest = rest[8:] {
-		if below(rest, 0)&highs != 0 {
+		if below(rest, 0) != 0 {
 			return true
 		}
 	}
-	return below(text, len(text)-8)&highs != 0
+	return below(text, len(text)-8) != 0
 }
 
-// below has high bits set where there are control characters among the eight
-// bytes at i.
+// below is controls of the eight bytes at i.
 func below(b []byte, i int) uint64 { return controls(binary.LittleEndian.Uint64(b[i:])) }
 
 // plain returns the place from i on of the first byte that means something in a

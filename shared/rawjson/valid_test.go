@@ -1,6 +1,7 @@
 package rawjson
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -48,4 +49,24 @@ func FuzzValid(f *testing.F) {
 			t.Fatalf("%q: got %v want %v", text, got, want)
 		}
 	})
+}
+
+func TestControlCharactersAreFoundAnywhere(t *testing.T) {
+	for size := longText; size < 5*longText; size++ {
+		for fill := range 2 {
+			text := bytes.Repeat([]byte{" \xff"[fill]}, size)
+			if hasControl(text) {
+				t.Fatalf("%d bytes without: one is found", size)
+			}
+			for at, whole := range text {
+				for _, c := range []byte{0, 1, 0x1f} {
+					text[at] = c
+					if !hasControl(text) {
+						t.Fatalf("%#x at %d of %d bytes is not found", c, at, size)
+					}
+				}
+				text[at] = whole
+			}
+		}
+	}
 }
