@@ -61,13 +61,19 @@ const (
 	ackWait = 6 * time.Second
 
 	// duplicates is twice as long as the same publication of a job is repeated
-	// while NATS is away. What was published in that time takes memory of its own:
-	// at some thousand calls a second, a longer one costs more than all else.
-	duplicates = 15 * time.Second
+	// while NATS is away, and duplicatesHere where it cannot be, for it shares the
+	// process. What was published in that time takes memory of its own: at some
+	// thousand calls a second, a longer one costs more than all else.
+	duplicates     = 15 * time.Second
+	duplicatesHere = 5 * time.Second
 )
 
 // jobs is one shard of the queue.
 func (t Topology) jobs(shard int) jetstream.StreamConfig {
+	remembered := duplicates
+	if t.MemoryJobs {
+		remembered = duplicatesHere
+	}
 	var placement *jetstream.Placement
 	if t.shards() > 1 {
 		placement = &jetstream.Placement{Tags: []string{shardTag(shard)}}
@@ -82,7 +88,7 @@ func (t Topology) jobs(shard int) jetstream.StreamConfig {
 		MaxBytes:    256 * mib,
 		MaxAge:      time.Hour,
 		Discard:     jetstream.DiscardNew,
-		Duplicates:  duplicates,
+		Duplicates:  remembered,
 		Placement:   placement,
 
 		// Per provider, so that a full queue leaves room for the others'.

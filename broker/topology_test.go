@@ -106,7 +106,7 @@ func TestApplyChoosesTheStorage(t *testing.T) {
 					t.Errorf("storage of %s = %v, want %v", name, got, want)
 				}
 			}
-			if got := mustApply(t, js, Topology{Memory: !tt.topology.Memory}); !slices.Equal(got, []string{bus.StreamUsage}) {
+			if got := mustApply(t, js, Topology{Memory: !tt.topology.Memory, MemoryJobs: tt.topology.MemoryJobs}); !slices.Equal(got, []string{bus.StreamUsage}) {
 				t.Errorf("with another storage: changed %v, want what exists to stay but for its size", got)
 			}
 		})
