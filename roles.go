@@ -29,7 +29,7 @@ func (p program) serve(ctx context.Context, _ *cli.Command) error {
 		topology := all.cfg.Bus.topology()
 		if b := all.cfg.Bus; b.URL == "" {
 			store := cmp.Or(b.Store, storeMemory)
-			topology.Memory, topology.MemoryJobs = store == storeMemory, true
+			topology.Memory, topology.MemoryJobs, topology.Alone = store == storeMemory, true, b.Listen == ""
 			if err := all.addServer(b.Listen, store); err != nil {
 				return err
 			}

@@ -75,20 +75,11 @@ func apply(ctx context.Context, js jetstream.JetStream, t Topology) (changed []s
 	return changed, nil
 }
 
-// applyRest sets up what is no queue. What is wanting calls can do without.
+// applyRest sets up what is no queue, first what everyone waits for to be told. What
+// is wanting calls can do without.
 func applyRest(ctx context.Context, js jetstream.JetStream, t Topology, note func(string, bool)) (wanting, failed error) {
-	for _, want := range t.streams() {
-		wrote, err := applyStream(ctx, js, want)
-		if err != nil {
-			err = fmt.Errorf("set up stream %s: %w", want.Name, err)
-			if want.Name == bus.StreamThoughts {
-				wanting = errors.Join(wanting, err) // such as of an account that has no memory
-			} else {
-				failed = errors.Join(failed, err)
-			}
-		}
-		note(want.Name, wrote)
-	}
+	ctx, cancel := context.WithTimeout(ctx, restTimeout)
+	defer cancel()
 	for _, want := range t.buckets() {
 		wrote, err := applyBucket(ctx, js, want)
 		if err != nil {
@@ -100,6 +91,18 @@ func applyRest(ctx context.Context, js jetstream.JetStream, t Topology, note fun
 			}
 		}
 		note(want.Bucket, wrote)
+	}
+	for _, want := range t.streams() {
+		wrote, err := applyStream(ctx, js, want)
+		if err != nil {
+			err = fmt.Errorf("set up stream %s: %w", want.Name, err)
+			if want.Name == bus.StreamThoughts {
+				wanting = errors.Join(wanting, err) // such as of an account that has no memory
+			} else {
+				failed = errors.Join(failed, err)
+			}
+		}
+		note(want.Name, wrote)
 	}
 	return wanting, failed
 }
@@ -120,17 +123,21 @@ func applyQueues(ctx context.Context, js jetstream.JetStream, t Topology, note f
 	return shards, err
 }
 
-// applyConsumers sets up the providers' consumers in a shard.
-func applyConsumers(ctx context.Context, js jetstream.JetStream, t Topology, shard int, note func(string, bool)) error {
+// applyConsumers sets up the providers' consumers in a shard, as long as that
+// answers.
+func applyConsumers(ctx context.Context, js jetstream.JetStream, t Topology, shard int, note func(string, bool)) (failed error) {
 	stream := bus.StreamOfJobs(shard)
 	for _, p := range t.Providers {
 		wrote, err := applyConsumer(ctx, js, stream, p.consumer(shard, t.shards()), t.cautious)
 		if err != nil {
-			return fmt.Errorf("set up consumer of %s in %s: %w", p.Name, stream, err)
+			failed = errors.Join(failed, fmt.Errorf("set up consumer of %s in %s: %w", p.Name, stream, err))
+		}
+		if errors.Is(err, context.DeadlineExceeded) {
+			break
 		}
 		note(stream+"/"+p.Name, wrote)
 	}
-	return nil
+	return failed
 }
 
 func applyStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (wrote bool, err error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,6 +25,10 @@ const (
 	// cluster without a leader does not answer at all. What is written then has the
 	// 5 seconds of nats.go, for somebody is there.
 	askTimeout = 1500 * time.Millisecond
+
+	// restTimeout is for all that is no queue, of which what is there costs little
+	// the next time.
+	restTimeout = 5 * time.Second
 
 	// patience is how long a keeper waits to be told of limits that were changed.
 	patience = 5 * time.Second
@@ -45,10 +50,10 @@ type Keeper struct {
 	readyOnce sync.Once
 
 	// Only Run uses these.
-	failing  string          // the error that was logged last
+	failing  string          // what was complained of last
 	served   map[string]bool // the providers with a consumer that were defined at run time
 	seen     uint64          // the revision of the roster that was applied last
-	partial  bool            // a part of the queue was not there at the last check
+	partial  bool            // something that calls need was not there at the last check
 	told     bool            // it is known which limits were changed, or nobody will say
 	cautious bool            // it was not at the last check
 	asked    time.Time       // when the server was first asked for that
@@ -172,33 +177,34 @@ func (k *Keeper) check(ctx context.Context) bool {
 		k.log.Log(ctx, k.level(revision), "set up what was missing or different", slog.Any("changed", changed))
 	}
 	less, ok := errors.AsType[*lesser](err)
-	k.partial, k.cautious = err != nil && !(ok && less.says == saysMemory), wanted.cautious
+	k.partial, k.cautious = err != nil && (less == nil || less.says != saysMemory), wanted.cautious
 	if ok = ok || err == nil; ok {
 		k.seen = revision
 		k.readyOnce.Do(func() { close(k.ready) })
 		k.retire(ctx, wanted)
 	}
-	switch {
-	case err == nil:
+	if err == nil {
 		k.failing = ""
-	case ctx.Err() == nil && failure(err) != k.failing:
-		k.failing = failure(err)
-		if less != nil {
-			k.log.Warn(less.says, slog.Any(logging.KeyError, err))
-		} else {
-			k.log.Warn("streams and buckets cannot be set up, trying again", slog.Any(logging.KeyError, err))
-		}
+	} else if ctx.Err() == nil {
+		k.complain(less, err)
 	}
 	return ok
 }
 
-// failure tells an error from others. What it is about that gets no answer says
-// nothing, and is something else each time.
-func failure(err error) string {
-	if errors.Is(err, context.DeadlineExceeded) {
-		return context.DeadlineExceeded.Error()
+// complain logs an error that is another one than the last. What gets no answer
+// is something else each time, and makes no difference.
+func (k *Keeper) complain(less *lesser, err error) {
+	says := "streams and buckets cannot be set up, trying again"
+	if less != nil {
+		says = less.says
 	}
-	return err.Error()
+	causes := slices.DeleteFunc(strings.Split(err.Error(), "\n"), func(cause string) bool {
+		return strings.HasSuffix(cause, context.DeadlineExceeded.Error())
+	})
+	if failure := strings.Join(append(causes, says), "\n"); failure != k.failing {
+		k.failing = failure
+		k.log.Warn(says, slog.Any(logging.KeyError, err))
+	}
 }
 
 // level is that of a change: at the start, with a new roster, and when a server

@@ -122,7 +122,7 @@ func TestServerKeepsItsStoreOverARestart(t *testing.T) {
 	s, _ = start(t, cfg)
 	js = connect(t, s)
 	changed, err := apply(t.Context(), js, topology)
-	if err != nil || !slices.Equal(changed, []string{bus.StreamThoughts, bus.BucketIdempotency}) { // which are in memory
+	if err != nil || !slices.Equal(changed, []string{bus.BucketIdempotency, bus.StreamThoughts}) { // which are in memory
 		t.Errorf("apply after the restart = %v, %v, want nothing to do but for what is in memory", changed, err)
 	}
 	c, err := js.Consumer(t.Context(), bus.StreamJobs, bus.Consumer("openai"))

@@ -23,6 +23,10 @@ type Topology struct {
 	// Memory keeps everything in memory.
 	Memory bool
 
+	// Alone says that nobody but this process uses the server, which is in it:
+	// whoever asks it cannot be cut off.
+	Alone bool
+
 	// Shards is how many streams the jobs are divided among, from 1 to
 	// [bus.MaxShards]; default 1. Where there are several, each is kept by one
 	// server of a cluster alone, that with the tag shard:<number>.
@@ -61,8 +65,7 @@ const (
 	ackWait = 6 * time.Second
 
 	// duplicates is twice as long as the same publication of a job is repeated
-	// while NATS is away, and duplicatesHere where it cannot be, for it shares the
-	// process. What was published in that time takes memory of its own: at some
+	// while NATS is away, and duplicatesHere where it cannot be away. What was published in that time takes memory of its own: at some
 	// thousand calls a second, a longer one costs more than all else.
 	duplicates     = 15 * time.Second
 	duplicatesHere = 5 * time.Second
@@ -71,7 +74,7 @@ const (
 // jobs is one shard of the queue.
 func (t Topology) jobs(shard int) jetstream.StreamConfig {
 	remembered := duplicates
-	if t.MemoryJobs {
+	if t.Alone {
 		remembered = duplicatesHere
 	}
 	var placement *jetstream.Placement

@@ -48,17 +48,18 @@ func (x *exchange) job(header http.Header, strict bool) (job *bus.Job, reply []b
 // which it knows the model. The first time nobody else reads the body, so that a
 // large one need not be copied; the second time a worker still may.
 func (x *exchange) named(contentType string) (body []byte, err error) {
-	again := x.renamed
-	x.renamed = true
 	switch name := x.target.Upstream; {
 	case rawform.Is(contentType):
-		x.body, err = renamedForm(contentType, x.body, name, again)
-	case again:
-		x.body = rawjson.SetText(x.body, "model", name)
+		body, err = renamedForm(contentType, x.body, name, x.renamed)
+	case x.renamed:
+		body = rawjson.SetText(x.body, "model", name)
 	default:
-		x.body = rawjson.SetTextIn(x.body, "model", name)
+		body = rawjson.SetTextIn(x.body, "model", name)
 	}
-	return x.body, err
+	if err == nil {
+		x.body, x.renamed = body, true
+	}
+	return body, err
 }
 
 func renamedForm(contentType string, body []byte, name string, again bool) ([]byte, error) {

@@ -44,13 +44,25 @@ func TestAFormIsRenamedForEachTarget(t *testing.T) {
 			"Content-Disposition: form-data; name=\"model\"\r\n\r\n" + model + "\r\n--XX--\r\n"
 	}
 	x := &exchange{endpoint: &endpoint{route: dialect.Route{Task: llm.TaskMedia}}, body: []byte(form("asked"))}
-	for _, name := range []string{"served", "another"} {
+	var bodies [][]byte
+	names := []string{"served", "a", "another"}
+	for _, name := range names {
 		x.target.Upstream = name
-		if body, err := x.named(contentType); string(body) != form(name) || err != nil {
-			t.Errorf("got %q, %v want %q", body, err, form(name))
+		body, err := x.named(contentType)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bodies = append(bodies, body)
+		if got := string(x.sent()); got != form(name) {
+			t.Errorf("for what takes no media: got %q", got)
 		}
 	}
-	if body, err := x.named("multipart/form-data"); err == nil {
-		t.Errorf("without a boundary: got %q", body)
+	for i, name := range names { // what one has got does not change
+		if got := string(bodies[i]); got != form(name) {
+			t.Errorf("the target of %s has %q want %q", name, got, form(name))
+		}
+	}
+	if body, err := x.named("multipart/form-data"); err == nil || string(x.body) != form("another") {
+		t.Errorf("without a boundary: got %q, and kept %q", body, x.body)
 	}
 }

@@ -115,6 +115,7 @@ func (v *View) Run(ctx context.Context) error {
 // A watch is a running watch of the manifest; the zero value is none.
 type watch struct {
 	kv      jetstream.KeyValue
+	cancel  context.CancelFunc
 	watcher jetstream.KeyWatcher
 	updates <-chan jetstream.KeyValueEntry
 }
@@ -122,6 +123,7 @@ type watch struct {
 func (w watch) stop() {
 	if w.watcher != nil {
 		_ = w.watcher.Stop() // of a server that may be gone
+		w.cancel()
 	}
 }
 
@@ -134,13 +136,15 @@ func (v *View) watch(ctx context.Context) watch {
 		v.pause(ctx)
 		return watch{}
 	}
-	watcher, err := bus.Watch(ctx, kv, manifestKey)
+	watched, cancel := context.WithCancel(ctx)
+	watcher, err := bus.Watch(watched, kv, manifestKey)
 	if err != nil {
+		cancel()
 		v.fail(ctx, err)
 		v.pause(ctx)
 		return watch{}
 	}
-	return watch{kv: kv, watcher: watcher, updates: watcher.Updates()}
+	return watch{kv: kv, cancel: cancel, watcher: watcher, updates: watcher.Updates()}
 }
 
 // check compares what is in the bucket with what was seen last. Where the two

@@ -109,7 +109,8 @@ func (b *Book) insist(ctx context.Context, do func(context.Context, jetstream.Ke
 // errMoved says that what was there a moment ago is not.
 var errMoved = errors.New("the record has changed meanwhile")
 
-// passes reports whether a failure may be over soon.
+// passes reports whether a failure may be over soon. Only the question for the
+// bucket has less time than there is, and so is asked again where it got lost.
 func passes(err error) bool {
 	for _, e := range []error{
 		errMoved, context.DeadlineExceeded, jetstream.ErrBucketNotFound, jetstream.ErrNoStreamResponse, jetstream.ErrStreamNotFound,

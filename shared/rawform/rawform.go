@@ -113,7 +113,7 @@ func (f *Form) SetIn(name, value string) ([]byte, error) {
 	head, body, start := slices.Clone(head), f.body, field.head
 	if start < len(body)-field.end {
 		copy(body[spare:], body[:start])
-		body, start = body[spare:], field.head
+		body = body[spare:]
 	} else {
 		copy(body[field.end-spare:], body[field.end:])
 		body = body[:len(body)-spare]

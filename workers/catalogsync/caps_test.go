@@ -134,7 +134,7 @@ func TestWhatCouldNotBeToldIsToldSoon(t *testing.T) {
 	if wait := time.Until(s.checkAt); s.revision == 0 || wait > time.Second {
 		t.Errorf("revision %d, tried again in %s", s.revision, wait)
 	}
-	for range 20 {
+	for range untoldChecks {
 		s.check(t.Context())
 	}
 	if wait := time.Until(s.checkAt); wait < time.Minute {

@@ -78,10 +78,10 @@ func (s *Sync) check(ctx context.Context) {
 // untilCheck is how long after a check there is another one: not for long while
 // clients wait for the first snapshot, or whoever keeps the queue for the limits.
 func (s *Sync) untilCheck() time.Duration {
-	if s.revision > 0 && s.untold == 0 {
-		return s.checkEvery
+	if s.revision == 0 || s.untold > 0 && s.untold <= untoldChecks {
+		return firstCheck
 	}
-	return min(firstCheck<<min(max(s.untold-1, 0), 8), max(firstCheck, s.checkEvery))
+	return s.checkEvery
 }
 
 // restore takes over what the last process knew, and has what is known saved

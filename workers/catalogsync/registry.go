@@ -124,6 +124,7 @@ func (s *Sync) checkRoster(ctx context.Context) {
 	published, err := roster.Read(ctx, s.js)
 	switch {
 	case errors.Is(err, roster.ErrDamaged):
+		s.log.Warn("replacing the roster of providers that is published", slog.Any(logging.KeyError, err))
 		s.roster.Revision = max(s.roster.Revision, 1)
 		s.publishRoster(ctx)
 	case err != nil:

@@ -71,6 +71,10 @@ const (
 	// rarely after.
 	firstCheck    = 500 * time.Millisecond
 	checkInterval = 5 * time.Second
+
+	// untoldChecks is how often it is looked soon where the roster cannot be told:
+	// for longer than whoever keeps the queue waits for the limits.
+	untoldChecks = 20
 )
 
 // A Sync keeps the catalog of its sources. It is a
