@@ -80,27 +80,24 @@ func apply(ctx context.Context, js jetstream.JetStream, t Topology) (changed []s
 func applyRest(ctx context.Context, js jetstream.JetStream, t Topology, note func(string, bool)) (wanting, failed error) {
 	ctx, cancel := context.WithTimeout(ctx, restTimeout)
 	defer cancel()
+	fail := func(err error, without bool) {
+		if without {
+			wanting = errors.Join(wanting, err)
+		} else {
+			failed = errors.Join(failed, err)
+		}
+	}
 	for _, want := range t.buckets() {
 		wrote, err := applyBucket(ctx, js, want)
-		if err != nil {
-			err = fmt.Errorf("set up bucket %s: %w", want.Bucket, err)
-			if want.Bucket == bus.BucketIdempotency {
-				wanting = errors.Join(wanting, err) // of a server before 2.11, too
-			} else {
-				failed = errors.Join(failed, err)
-			}
+		if err != nil { // of a server before 2.11, too
+			fail(fmt.Errorf("set up bucket %s: %w", want.Bucket, err), want.Bucket == bus.BucketIdempotency)
 		}
 		note(want.Bucket, wrote)
 	}
 	for _, want := range t.streams() {
 		wrote, err := applyStream(ctx, js, want)
-		if err != nil {
-			err = fmt.Errorf("set up stream %s: %w", want.Name, err)
-			if want.Name == bus.StreamThoughts {
-				wanting = errors.Join(wanting, err) // such as of an account that has no memory
-			} else {
-				failed = errors.Join(failed, err)
-			}
+		if err != nil { // such as of an account that has no memory
+			fail(fmt.Errorf("set up stream %s: %w", want.Name, err), want.Name == bus.StreamThoughts)
 		}
 		note(want.Name, wrote)
 	}
@@ -141,7 +138,7 @@ func applyConsumers(ctx context.Context, js jetstream.JetStream, t Topology, sha
 }
 
 func applyStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (wrote bool, err error) {
-	look, cancel := context.WithTimeout(ctx, askTimeout)
+	look, cancel := context.WithTimeout(ctx, bus.LookTimeout)
 	defer cancel()
 	s, err := js.Stream(look, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -176,7 +173,7 @@ func applyStream(ctx context.Context, js jetstream.JetStream, want jetstream.Str
 }
 
 func applyBucket(ctx context.Context, js jetstream.JetStream, want jetstream.KeyValueConfig) (wrote bool, err error) {
-	look, cancel := context.WithTimeout(ctx, askTimeout)
+	look, cancel := context.WithTimeout(ctx, bus.LookTimeout)
 	defer cancel()
 	kv, err := js.KeyValue(look, want.Bucket)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
@@ -203,7 +200,7 @@ func applyBucket(ctx context.Context, js jetstream.JetStream, want jetstream.Key
 }
 
 func applyConsumer(ctx context.Context, js jetstream.JetStream, stream string, want jetstream.ConsumerConfig, cautious bool) (wrote bool, err error) {
-	look, cancel := context.WithTimeout(ctx, askTimeout)
+	look, cancel := context.WithTimeout(ctx, bus.LookTimeout)
 	defer cancel()
 	c, err := js.Consumer(look, stream, want.Durable)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {

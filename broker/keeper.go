@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/offbeat-studio/allama/shared/bus"
 	"github.com/offbeat-studio/allama/shared/logging"
 	"github.com/offbeat-studio/allama/shared/roster"
 )
@@ -21,13 +22,9 @@ const (
 	minBackoff    = 250 * time.Millisecond
 	maxBackoff    = 5 * time.Second
 
-	// askTimeout is for the question what there is: a server may be down, and a
-	// cluster without a leader does not answer at all. What is written then has the
-	// 5 seconds of nats.go, for somebody is there.
-	askTimeout = 1500 * time.Millisecond
-
 	// restTimeout is for all that is no queue, of which what is there costs little
-	// the next time.
+	// the next time. The question whether something is there has [bus.LookTimeout],
+	// what is written then the 5 seconds of nats.go, for somebody has answered.
 	restTimeout = 5 * time.Second
 
 	// patience is how long a keeper waits to be told of limits that were changed.
@@ -154,7 +151,7 @@ func (k *Keeper) wanted(ctx context.Context) (t Topology, revision uint64) {
 func (k *Keeper) known(ctx context.Context) roster.Roster {
 	r := k.defined.Roster()
 	if r.Revision == 0 {
-		bounded, cancel := context.WithTimeout(ctx, askTimeout)
+		bounded, cancel := context.WithTimeout(ctx, bus.LookTimeout)
 		stored, err := roster.Read(bounded, k.js)
 		cancel()
 		if err != nil {

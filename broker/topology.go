@@ -65,8 +65,9 @@ const (
 	ackWait = 6 * time.Second
 
 	// duplicates is twice as long as the same publication of a job is repeated
-	// while NATS is away, and duplicatesHere where it cannot be away. What was published in that time takes memory of its own: at some
-	// thousand calls a second, a longer one costs more than all else.
+	// while NATS is away, and duplicatesHere where it cannot be away. What was
+	// published in that time takes memory of its own: at some thousand calls a
+	// second, a longer one costs more than all else.
 	duplicates     = 15 * time.Second
 	duplicatesHere = 5 * time.Second
 )

@@ -61,7 +61,10 @@ func grants() map[string]grant {
 				"allama.listed.<provider>.*",
 				"allama.thoughts.<provider>.*", "$JS.API.DIRECT.GET.THOUGHTS.allama.thoughts.<provider>.*",
 			}, read(bus.BucketConfig)),
-			subscribe: []string{"allama.ctl.<provider>.*", "allama.list.<provider>.*", "allama.presence.<provider>.*", "allama.muster"}, // how many share the limits
+			subscribe: []string{
+				"allama.ctl.<provider>.*", "allama.list.<provider>.*", "allama.muster",
+				"allama.presence.<provider>.*", // how many share the limits
+			},
 		},
 	}
 }

@@ -31,7 +31,7 @@ func parseHead(body []byte) (Head, error) {
 		Status: f.number(), Size: f.number(), Whole: f.flag(),
 		Encoding: Encoding(f.text()), ContentType: f.text(),
 	}
-	if len(f.rest) > 0 {
+	if len(f.rest) > 0 { // which is rare, and has h stay off the heap otherwise
 		var warnings []llm.Warning
 		f.json(&warnings)
 		h.Warnings = warnings
@@ -62,7 +62,7 @@ func parseEnd(body []byte) (End, error) {
 			Input: f.number(), CacheRead: f.number(), CacheWrite: f.number(), Output: f.number(), Reasoning: f.number(),
 		}
 	}
-	if len(f.rest) > 0 {
+	if len(f.rest) > 0 { // likewise
 		var failure *llm.Error
 		f.json(&failure)
 		e.Error = failure

@@ -9,9 +9,7 @@ func (w *Worker) Resize(concurrency, providerCap int) {
 		return
 	}
 	w.cap.Store(int64(providerCap))
-	if w.attached.Load() && !w.leaving.Load() {
-		w.present(false)
-	}
+	w.presentIfThere()
 }
 
 // resize makes it so many slots, and reports whether they were others. Those

@@ -82,8 +82,8 @@ func (w *Worker) pulls(shard int, pulled bool) {
 	if w.shards.known() && !w.attached.Swap(true) {
 		news = true
 	}
-	if news && w.attached.Load() && !w.leaving.Load() {
-		w.present(false)
+	if news {
+		w.presentIfThere()
 	}
 }
 

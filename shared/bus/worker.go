@@ -139,7 +139,7 @@ func (w *Worker) subscribe() ([]*nats.Subscription, error) {
 		subjectsCtl(w.provider): w.control,
 
 		subjectPresence(w.provider, "*"): w.hear,
-		subjectMuster:                    w.mustered,
+		subjectMuster:                    func(*nats.Msg) { w.presentIfThere() },
 	} {
 		sub, err := w.nc.Subscribe(subject, handle)
 		if err != nil {
@@ -226,8 +226,8 @@ func (w *Worker) present(leaving bool) {
 	w.say(p)
 }
 
-// mustered says that the worker is there, if it is, to whoever asks.
-func (w *Worker) mustered(*nats.Msg) {
+// presentIfThere says that the worker is there, if it is.
+func (w *Worker) presentIfThere() {
 	if w.attached.Load() && !w.leaving.Load() {
 		w.present(false)
 	}

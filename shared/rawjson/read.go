@@ -1,9 +1,6 @@
 package rawjson
 
-import (
-	"bytes"
-	"encoding/json"
-)
+import "encoding/json"
 
 // Read is [json.Unmarshal] into a variable of a plain type, without the detour
 // where the value is spelled plainly. The value must be valid, without white
@@ -49,7 +46,7 @@ func SetText(object []byte, key, text string) []byte {
 	var buffer [128]byte // most texts are short
 	value := AppendString(buffer[:0], text)
 	f, ok := last(object, key)
-	if ok && (bytes.Equal(f.Value, value) || says(f.Value, text)) {
+	if ok && says(f.Value, text) {
 		return object
 	}
 	return f.set(object, key, value)
@@ -62,9 +59,12 @@ func SetTextIn(object []byte, key, text string) []byte {
 	var buffer [128]byte
 	value := AppendString(buffer[:0], text)
 	f, ok := last(object, key)
+	if ok && says(f.Value, text) {
+		return object
+	}
 	spare := f.end - f.start - len(value)
-	if !ok || spare < 0 || says(f.Value, text) {
-		return SetText(object, key, text)
+	if spare < 0 { // or there is none
+		return f.set(object, key, value)
 	}
 	copy(object[spare:], object[:f.start])
 	copy(object[f.end-len(value):], value)

@@ -123,9 +123,8 @@ func (s *Sync) checkRoster(ctx context.Context) {
 	}
 	published, err := roster.Read(ctx, s.js)
 	switch {
-	case errors.Is(err, roster.ErrDamaged):
+	case errors.Is(err, roster.ErrDamaged) && s.roster.Revision > 0:
 		s.log.Warn("replacing the roster of providers that is published", slog.Any(logging.KeyError, err))
-		s.roster.Revision = max(s.roster.Revision, 1)
 		s.publishRoster(ctx)
 	case err != nil:
 		s.noteTold(err)
