@@ -20,6 +20,7 @@ func (s *Server) front(next http.Handler) http.Handler {
 	public := s.public()
 	return http.HandlerFunc(func(plain http.ResponseWriter, r *http.Request) {
 		w := newResponse(plain, idPrefix+bus.NewID())
+		w.conn = connOf(r.Context())
 		w.Header().Set("X-Request-Id", w.id)
 		if sp := s.speakerOf(r); sp != nil && sp.idHeader != "" {
 			w.Header().Set(sp.idHeader, w.id)

@@ -14,6 +14,7 @@ import (
 	"github.com/offbeat-studio/allama/shared/dialect"
 	"github.com/offbeat-studio/allama/shared/llm"
 	"github.com/offbeat-studio/allama/shared/queue"
+	"github.com/offbeat-studio/allama/shared/scratch"
 )
 
 // A relay writes the answer to one call to the client, as it comes.
@@ -29,12 +30,13 @@ type relay struct {
 	pass      *queue.Pass // nil before there is one, and for calls that do not queue
 	call      *bus.Call   // nil before it is made
 	head      bus.Head
-	answer    answer // of the current attempt; nil before its head
-	heads     int    // that came, one for each attempt
-	whole     bool   // the answer is one body
-	pending   []byte // what is to be written
-	content   bool   // whether there is content in pending
-	committed bool   // whether content was written
+	answer    answer          // of the current attempt; nil before its head
+	heads     int             // that came, one for each attempt
+	whole     bool            // the answer is one body
+	pending   []byte          // what is to be written
+	lent      *scratch.Buffer // pending's memory; nil where it has its own, or none
+	content   bool            // whether there is content in pending
+	committed bool            // whether content was written
 	last      time.Time
 	silence   *time.Timer // nil where nothing may be sent
 	over      bool
@@ -72,7 +74,9 @@ func (r *relay) take(b bus.Batch) (done bool, err error) {
 		case bus.Data:
 			err = r.add(m)
 		case bus.End:
-			return true, r.end(b.Attempt, m)
+			err = r.end(b.Attempt, m)
+			r.clear()
+			return true, err
 		}
 		if err != nil {
 			return true, err
@@ -84,9 +88,20 @@ func (r *relay) take(b bus.Batch) (done bool, err error) {
 	return false, r.flush(b.Attempt)
 }
 
+// clear is for when what is pending was written, or is not to be: until there
+// is more, it takes no memory.
+func (r *relay) clear() {
+	if r.lent != nil {
+		r.lent.Bytes = r.pending
+		r.lent.Return()
+	}
+	r.pending, r.lent, r.content = nil, nil, false
+}
+
 // open starts over: what came of an earlier attempt was not written.
 func (r *relay) open(h bus.Head) error {
-	r.head, r.pending, r.content = h, r.pending[:0], false
+	r.clear()
+	r.head = h
 	if r.endpoint.route.Task == llm.TaskMedia { // whatever was asked for
 		r.stream = !h.Whole
 		r.bare = r.stream && !strings.HasPrefix(h.ContentType, r.endpoint.framing.ContentType)
@@ -139,6 +154,10 @@ func (r *relay) add(piece []byte) error {
 	if r.answer == nil {
 		return errors.New("the answer has no head")
 	}
+	if r.lent == nil && !r.whole {
+		r.lent = scratch.Borrow()
+		r.pending = r.lent.Bytes
+	}
 	pending, content, err := r.answer.data(r.pending, piece)
 	r.pending, r.content = pending, r.content || content
 	return err
@@ -176,7 +195,7 @@ func (r *relay) end(attempt int, e bus.End) error {
 func (r *relay) broken(e *llm.Error) error {
 	if r.committed && r.content {
 		err := r.send(r.pending)
-		r.pending, r.content = r.pending[:0], false
+		r.clear()
 		if err != nil {
 			return err
 		}
@@ -196,13 +215,13 @@ func (r *relay) told() bool {
 // flush writes what is pending, unless another attempt has taken over.
 func (r *relay) flush(attempt int) error {
 	if !r.commit(attempt) {
-		r.answer, r.pending, r.content = nil, r.pending[:0], false
+		r.answer = nil
+		r.clear()
 		return nil
 	}
 	r.failer = failerOf(r.answer)
-	err := r.send(r.pending)
-	r.pending, r.content = r.pending[:0], false
-	return err
+	defer r.clear()
+	return r.send(r.pending)
 }
 
 func (r *relay) commit(attempt int) bool {
@@ -240,11 +259,8 @@ func (r *relay) send(p []byte) error {
 		h.Set("X-Accel-Buffering", "no")
 		r.out.WriteHeader(http.StatusOK)
 	}
-	if _, err := r.out.Write(p); err != nil {
-		return gone(err)
-	}
 	r.last = time.Now()
-	return gone(r.out.control.Flush())
+	return gone(r.out.piece(p))
 }
 
 // gone marks a failed write: the client cannot be told of it.

@@ -20,14 +20,15 @@ const writeSize = 64 << 10
 type response struct {
 	http.ResponseWriter
 	control  *http.ResponseController
-	id       string // of the request, as the client is shown it
-	key      string // the name of the client's key; empty without one
-	strict   bool   // the client's calls are strict, because of its key
-	admin    bool   // the client may change which models there are
-	share    share  // of the client's key
-	grace    bool   // the client's calls go on without it, because of its key
-	leased   func() // told when a worker first has the call; nil: nobody
-	call     bool   // a call, which is logged by its endpoint
+	conn     *clientConn // nil where the response does not go to a client right away
+	id       string      // of the request, as the client is shown it
+	key      string      // the name of the client's key; empty without one
+	strict   bool        // the client's calls are strict, because of its key
+	admin    bool        // the client may change which models there are
+	share    share       // of the client's key
+	grace    bool        // the client's calls go on without it, because of its key
+	leased   func()      // told when a worker first has the call; nil: nobody
+	call     bool        // a call, which is logged by its endpoint
 	began    time.Time
 	first    time.Time // when the status was sent
 	status   int       // what was sent; 0 before
@@ -61,6 +62,20 @@ func (w *response) Write(p []byte) (n int, err error) {
 			return n, err
 		}
 	}
+}
+
+// piece sends a piece of a stream.
+func (w *response) piece(p []byte) error {
+	send := func() error {
+		if _, err := w.Write(p); err != nil {
+			return err
+		}
+		return w.control.Flush()
+	}
+	if w.conn == nil || len(p) < minGathered || len(p) > maxGathered {
+		return send()
+	}
+	return w.conn.atOnce(send)
 }
 
 // Unwrap is for [http.ResponseController].

@@ -151,10 +151,11 @@ func (s *Server) Run(ctx context.Context) error {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    headerSize,
 		BaseContext:       func(net.Listener) context.Context { return calls },
+		ConnContext:       withConn,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- web.Serve(l) }()
+	go func() { failed <- web.Serve(listener{l}) }()
 	close(s.ready)
 	s.log.Info("listening", slog.String("address", addr.String()))
 	select {

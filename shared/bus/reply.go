@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/offbeat-studio/allama/shared/llm"
+	"github.com/offbeat-studio/allama/shared/scratch"
 )
 
 // The causes for which an attempt's context is done.
@@ -29,7 +30,8 @@ type Reply struct {
 	answers chan *nats.Msg  // to hello and to fetches
 	done    <-chan struct{} // closed when the handler is to end; nil while there is none
 
-	head, data []byte // records that wait for Flush
+	head []byte          // a record that waits for Flush
+	data *scratch.Buffer // of a record that does; nil: nothing of one
 
 	mu      sync.Mutex
 	send    sender
@@ -67,8 +69,11 @@ func (r *Reply) Head(h Head) { r.head = h.append(r.head) }
 // part of one. It is sent by the next Flush, or at once when much has come
 // together. The error is why the answer is not wanted any more.
 func (r *Reply) Data(ctx context.Context, p []byte) error {
-	r.data = append(r.data, p...)
-	if len(r.data) < packetSize {
+	if r.data == nil {
+		r.data = scratch.Borrow()
+	}
+	r.data.Bytes = append(r.data.Bytes, p...)
+	if len(r.data.Bytes) < packetSize {
 		return nil
 	}
 	return r.Flush(ctx)
@@ -76,7 +81,7 @@ func (r *Reply) Data(ctx context.Context, p []byte) error {
 
 // Flush sends what was added. It blocks while the owner is behind.
 func (r *Reply) Flush(ctx context.Context) error {
-	if len(r.head)+len(r.data) == 0 {
+	if r.data == nil && len(r.head) == 0 {
 		return context.Cause(ctx)
 	}
 	return r.flush(ctx, nil)
@@ -85,22 +90,26 @@ func (r *Reply) Flush(ctx context.Context) error {
 // flush sends what was added, in as many packets as it takes, and the tail
 // with the last of them.
 func (r *Reply) flush(ctx context.Context, tail []byte) error {
-	for len(r.data) > packetSize {
+	if r.data == nil {
+		r.data = scratch.Borrow()
+	}
+	for len(r.data.Bytes) > packetSize {
 		if err := r.waitForRoom(ctx); err != nil {
 			return err
 		}
-		r.publish(appendRecord(r.packet(packetSize), recordMore, r.data[:packetSize]))
-		r.data = r.data[packetSize:]
+		r.publish(appendRecord(r.packet(packetSize), recordMore, r.data.Bytes[:packetSize]))
+		r.data.Bytes = r.data.Bytes[packetSize:]
 	}
 	if err := r.waitForRoom(ctx); err != nil {
 		return err
 	}
-	p := r.packet(len(r.data) + len(tail))
-	if len(r.data) > 0 {
-		p = appendRecord(p, recordData, r.data)
+	p := r.packet(len(r.data.Bytes) + len(tail))
+	if len(r.data.Bytes) > 0 {
+		p = appendRecord(p, recordData, r.data.Bytes)
 	}
 	r.publish(append(p, tail...))
-	r.data = r.data[:0]
+	r.data.Return()
+	r.data = nil
 	return nil
 }
 

@@ -4,12 +4,12 @@
 package frame
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 )
 
 // MaxSize is the largest frame that is read, in bytes.
@@ -35,61 +35,78 @@ type Frames = iter.Seq2[Frame, error]
 // What is read at once, at first and from a stream that comes faster than that.
 // There may be thousands of streams, and most of them are slow.
 const (
-	smallBuffer = 4 << 10
-	largeBuffer = 16 << 10
+	smallRead = 4 << 10
+	largeRead = 16 << 10
 )
 
-// lines reads an input line by line.
-type lines struct {
-	buffer *bufio.Reader
-	source *gauge
+// An input is read line by line. The lines since the last call of next are a
+// frame.
+type input struct {
+	source io.Reader
+	buffer []byte // what was read and is not given up
+	begin  int    // of the frame
+	at     int    // the end of its last line
+	size   int    // of a read
+	err    error  // why nothing more can be read
 }
 
-func newLines(r io.Reader) *lines {
-	source := &gauge{Reader: r}
-	return &lines{buffer: bufio.NewReaderSize(source, smallBuffer), source: source}
+func newInput(r io.Reader) *input {
+	return &input{source: r, buffer: make([]byte, 0, smallRead), size: smallRead}
 }
 
-// A gauge knows whether the last read has filled what it was given.
-type gauge struct {
-	io.Reader
-	full bool
-}
+// next begins a frame.
+func (in *input) next() { in.begin = in.at }
 
-func (g *gauge) Read(p []byte) (int, error) {
-	n, err := g.Reader.Read(p)
-	g.full = err == nil && n == len(p)
-	return n, err
-}
+// frame returns the lines of the frame; they are valid until line is called.
+func (in *input) frame() []byte { return in.buffer[in.begin:in.at:in.at] }
 
-// grow makes the buffer a large one.
-func (l *lines) grow() {
-	rest, _ := l.buffer.Peek(l.buffer.Buffered()) // there is as much
-	l.buffer = bufio.NewReaderSize(io.MultiReader(bytes.NewReader(rest), l.source), largeBuffer)
-}
-
-// next reads one line with its end into dst. The end is "\n", "\r\n", or the
-// end of the input.
-func (l *lines) next(dst []byte) ([]byte, error) {
-	for {
-		if l.source.full && l.buffer.Size() < largeBuffer {
-			l.grow()
+// line adds a line to the frame and returns it, with its end "\n" or "\r\n". With
+// an error comes what is left of the input, perhaps nothing.
+func (in *input) line() ([]byte, error) {
+	for searched := 0; ; {
+		rest := in.buffer[in.at:]
+		if n := bytes.IndexByte(rest[searched:], '\n'); n >= 0 {
+			return in.take(searched+n+1, nil)
 		}
-		part, err := l.buffer.ReadSlice('\n')
-		dst = append(dst, part...)
-		if len(dst) > MaxSize {
-			return dst, ErrTooLarge
+		if in.err != nil || in.at-in.begin+len(rest) > MaxSize {
+			return in.take(len(rest), in.err)
 		}
-		if !errors.Is(err, bufio.ErrBufferFull) {
-			return dst, err
-		}
+		searched = len(rest)
+		in.fill()
+	}
+}
+
+// take adds n bytes to the frame.
+func (in *input) take(n int, err error) ([]byte, error) {
+	in.at += n
+	if in.at-in.begin > MaxSize {
+		return nil, ErrTooLarge
+	}
+	return in.buffer[in.at-n : in.at], err
+}
+
+// fill reads once, into what room there is behind what was read before.
+func (in *input) fill() {
+	kept := copy(in.buffer, in.buffer[in.begin:])
+	in.buffer, in.at, in.begin = in.buffer[:kept], in.at-in.begin, 0
+	if cap(in.buffer)-kept < in.size/2 {
+		in.buffer = slices.Grow(in.buffer, in.size)
+	}
+	p := in.buffer[kept:min(cap(in.buffer), kept+in.size)]
+	n, err := in.source.Read(p)
+	in.buffer, in.err = in.buffer[:kept+n], err
+	if n == len(p) {
+		in.size = largeRead
 	}
 }
 
 // ended tells a clean end from a broken connection.
 func ended(err error) error {
-	if err == io.EOF {
+	switch err {
+	case io.EOF:
 		return nil
+	case ErrTooLarge:
+		return err
 	}
 	return fmt.Errorf("read stream: %w", err)
 }

@@ -9,16 +9,13 @@ import (
 // with nil Data.
 func NDJSON(r io.Reader) Frames {
 	return func(yield func(Frame, error) bool) {
-		in := newLines(r)
-		var raw []byte
-		for {
-			var err error
-			raw, err = in.next(raw[:0])
+		for in := newInput(r); ; in.next() {
+			line, err := in.line()
 			if err != nil && ended(err) != nil {
 				yield(Frame{}, ended(err))
 				return
 			}
-			if len(raw) > 0 && !yield(lineFrame(raw), nil) || err != nil {
+			if len(line) > 0 && !yield(lineFrame(in.frame()), nil) || err != nil {
 				return
 			}
 		}

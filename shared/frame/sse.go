@@ -10,22 +10,26 @@ import (
 // yielded too, with nil Data, so that a reader sees the stream is alive.
 func SSE(r io.Reader) Frames {
 	return func(yield func(Frame, error) bool) {
-		in := newLines(r)
+		in := newInput(r)
 		var s sse
 		for {
-			start := len(s.raw)
-			var err error
-			s.raw, err = in.next(s.raw)
-			done := s.line(s.raw[start:])
-			if err != nil {
-				s.last(ended(err), yield)
+			line, err := in.line()
+			done := s.line(in.frame(), line)
+			switch {
+			case err != nil && ended(err) != nil: // what is unfinished is dropped
+				yield(Frame{}, ended(err))
 				return
-			}
-			if done {
-				if !yield(s.frame(), nil) {
+			case err != nil: // an event whose blank line is missing
+				if raw := in.frame(); len(raw) > 0 {
+					yield(s.frame(raw), nil)
+				}
+				return
+			case done:
+				if !yield(s.frame(in.frame()), nil) {
 					return
 				}
-				s = sse{raw: s.raw[:0], data: s.data[:0], name: s.name}
+				in.next()
+				s = sse{joined: s.joined[:0], name: s.name}
 			}
 		}
 	}
@@ -33,27 +37,34 @@ func SSE(r io.Reader) Frames {
 
 // sse is one event as it grows, line by line.
 type sse struct {
-	raw     []byte
-	data    []byte
-	event   string
-	name    string // the last one of an event: mostly it is the next one's, too
-	hasData bool
+	event    string
+	name     string // the last one of an event: mostly it is the next one's, too
+	lines    int    // of data
+	from, to int    // where the only line of data is in the frame
+	joined   []byte // several lines of data
 }
 
-// line takes the next line; it reports whether that ends the event.
-func (s *sse) line(line []byte) bool {
-	line = bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
-	if len(line) == 0 {
+// line takes the frame's next line, which it ends with; it reports whether the
+// event is over.
+func (s *sse) line(frame, line []byte) bool {
+	text := bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
+	if len(text) == 0 {
 		return true
 	}
-	name, value, _ := bytes.Cut(bytes.TrimPrefix(line, []byte("\ufeff")), []byte(":"))
+	name, value, _ := bytes.Cut(bytes.TrimPrefix(text, []byte("\ufeff")), []byte(":"))
 	value = bytes.TrimPrefix(value, []byte(" "))
 	switch string(name) {
 	case "data":
-		if s.hasData {
-			s.data = append(s.data, '\n')
+		switch s.lines++; s.lines {
+		case 1:
+			s.to = len(frame) - len(line) + len(text)
+			s.from = s.to - len(value)
+		case 2:
+			s.joined = append(s.joined, frame[s.from:s.to]...)
+			fallthrough
+		default:
+			s.joined = append(append(s.joined, '\n'), value...)
 		}
-		s.data, s.hasData = append(s.data, value...), true
 	case "event":
 		if string(value) != s.name {
 			s.name = string(value)
@@ -63,20 +74,14 @@ func (s *sse) line(line []byte) bool {
 	return false // comments and other fields are of no interest here
 }
 
-func (s *sse) frame() Frame {
-	f := Frame{Event: s.event, Raw: s.raw}
-	if len(s.data) > 0 {
-		f.Data = s.data
+// frame returns the event, of which raw is all.
+func (s *sse) frame(raw []byte) Frame {
+	data := s.joined
+	if s.lines == 1 {
+		data = raw[s.from:s.to:s.to]
 	}
-	return f
-}
-
-// last yields what is left when the input is over. After a clean end that is
-// an event whose blank line is missing; after an error it is dropped.
-func (s *sse) last(err error, yield func(Frame, error) bool) {
-	if err != nil {
-		yield(Frame{}, err)
-	} else if len(s.raw) > 0 {
-		yield(s.frame(), nil)
+	if len(data) == 0 {
+		data = nil
 	}
+	return Frame{Event: s.event, Data: data, Raw: raw}
 }
