@@ -18,8 +18,8 @@ import (
 const (
 	least, most = 100, 400 // how much the heap may grow, in percent, as of GOGC
 
-	// spare is about how much garbage there may be beyond what least allows, in bytes.
-	spare = 64 << 20
+	// enough is the size, in bytes, up to which the heap may grow by more than least.
+	enough = 128 << 20
 
 	often  = 250 * time.Millisecond // sooner after another, a collection is one too many
 	seldom = 5 * time.Second        // later, the process is quiet
@@ -66,8 +66,8 @@ func next(percent int, live uint64, since time.Duration) int {
 	case since > seldom:
 		percent = least
 	}
-	room := least + 100*spare/max(live, 1)
-	return int(min(uint64(percent), most, room))
+	room := int(100*enough/max(live, 1)) - 100
+	return max(least, min(percent, most, room))
 }
 
 // live returns how much the last collection has left, in bytes.

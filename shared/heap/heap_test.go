@@ -15,15 +15,15 @@ func TestNext(t *testing.T) {
 		since   time.Duration
 		want    int
 	}{
-		"collections follow one another":     {100, 10 * mb, 100 * time.Millisecond, 200},
-		"and they still do":                  {200, 10 * mb, 100 * time.Millisecond, 400},
-		"there is an end to it":              {400, 10 * mb, 100 * time.Millisecond, 400},
-		"they are far enough apart":          {200, 10 * mb, time.Second, 200},
-		"the process is quiet":               {400, 10 * mb, time.Minute, 100},
-		"the room is that of 64 MiB":         {200, 64 * mb, 100 * time.Millisecond, 200},
-		"the more there is the less is left": {400, 128 * mb, time.Second, 150},
-		"a large heap":                       {100, 10 << 30, time.Millisecond, 100},
-		"nothing is alive":                   {100, 0, time.Millisecond, 200},
+		"collections follow one another":      {100, 10 * mb, 100 * time.Millisecond, 200},
+		"and they still do":                   {200, 10 * mb, 100 * time.Millisecond, 400},
+		"there is an end to it":               {400, 10 * mb, 100 * time.Millisecond, 400},
+		"they are far enough apart":           {200, 10 * mb, time.Second, 200},
+		"the process is quiet":                {400, 10 * mb, time.Minute, 100},
+		"it would grow beyond what is enough": {200, 32 * mb, 100 * time.Millisecond, 300},
+		"it does so with what is usual":       {200, 64 * mb, 100 * time.Millisecond, 100},
+		"a large heap":                        {100, 10 << 30, time.Millisecond, 100},
+		"nothing is alive":                    {100, 0, time.Millisecond, 200},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
