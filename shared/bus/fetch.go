@@ -100,43 +100,46 @@ func (w *Worker) settle(how func(...nats.AckOpt) error) {
 // perform performs a job that has a slot, which it leaves.
 func (w *Worker) perform(ctx context.Context, m *nats.Msg) {
 	defer w.slots.leave()
-	if !w.take(ctx, m) {
+	r := w.take(m)
+	if r == nil {
 		w.options.Pace.Return(1)
+		return
 	}
+	defer w.attempts.end(r, w.options.Timing.Linger)
+	r.run(ctx)
 }
 
-// take performs one job, or finds out that it must not be performed: then it
-// reports false.
-func (w *Worker) take(ctx context.Context, m *nats.Msg) bool {
+// take returns an attempt at a job that may be performed; nil where it must not
+// be.
+func (w *Worker) take(m *nats.Msg) *Reply {
 	job, owner, held, err := parseJob(w.provider, m)
 	if err != nil {
 		w.log.Error("job thrown away", slog.Any("error", err))
 		w.settle(m.Term)
-		return false
+		return nil
 	}
 	delivery := deliveries(m)
 	if delivery > maxDelivery {
 		w.bury(job, m)
-		return false
+		return nil
 	}
 	if wait := time.Until(w.pausedUntil()); wait > 0 { // it was on its way when the pause began
 		w.giveBack(m, wait)
-		return false
+		return nil
 	}
 	r := newReply(w, job, owner, m)
 	w.attempts.add(r)
-	defer w.attempts.end(r, w.options.Timing.Linger)
 	switch fate, err := r.lease(delivery, held); fate {
 	case leased:
-		r.run(ctx)
-		return true
+		return r
 	case refused:
 		w.log.Debug("job not run", slog.String("request", job.Request), slog.Any("reason", err))
 		w.settle(m.Term)
 	case unanswered:
 		w.giveBack(m, 0)
 	}
-	return false
+	w.attempts.end(r, w.options.Timing.Linger)
+	return nil
 }
 
 // deliveries is how often the queue has delivered a job, this time included.

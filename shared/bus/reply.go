@@ -170,23 +170,34 @@ func (r *Reply) waitForRoom(ctx context.Context) error {
 
 // run performs the job and ends the answer.
 func (r *Reply) run(ctx context.Context) {
+	began := time.Now()
+	ctx, stop := r.begin(ctx)
+	defer stop()
+	end := r.handle(ctx)
+	r.conclude(ctx, end, began)
+}
+
+// begin returns the context for the handler, and what releases it.
+func (r *Reply) begin(ctx context.Context) (_ context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	stop = func() { cancel(nil) }
 	if deadline := r.job.Deadline; !deadline.IsZero() {
 		timer := time.AfterFunc(time.Until(deadline), func() { cancel(errDeadline) })
-		defer timer.Stop()
+		stop = func() { timer.Stop(); cancel(nil) }
 		ctx = dated{ctx, deadline}
 	}
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.cancel, r.done = cancel, ctx.Done()
 	r.send.progress(r.worker.options.Stall, time.Now())
-	refused := r.refused == r.send.fence
-	r.mu.Unlock()
-	if refused {
+	if r.refused == r.send.fence {
 		cancel(errCancelled)
 	}
-	began := time.Now()
-	end := r.handle(ctx)
+	return ctx, stop
+}
+
+// conclude sends the end, and reports on the attempt.
+func (r *Reply) conclude(ctx context.Context, end End, began time.Time) {
 	if cause := context.Cause(ctx); cause != nil {
 		end = overridden(end, cause)
 	}

@@ -32,6 +32,34 @@ type Frame struct {
 // after the last separator is then a frame as well.
 type Frames = iter.Seq2[Frame, error]
 
+// A format says what a frame is.
+type format interface {
+	// ends reports whether a frame ends with the line, which has its end.
+	ends(line []byte) bool
+
+	// frame returns the frame of which raw is all; it is valid until it is
+	// called again.
+	frame(raw []byte) Frame
+}
+
+// split splits what r reads. A frame that is not finished is one where the input
+// ends, but not where it breaks off.
+func split(r io.Reader, f format) Frames {
+	return func(yield func(Frame, error) bool) {
+		in := newInput(r)
+		for {
+			raw, err := in.next(f)
+			if err != nil && err != io.EOF {
+				yield(Frame{}, err)
+				return
+			}
+			if len(raw) > 0 && !yield(f.frame(raw), nil) || err != nil {
+				return
+			}
+		}
+	}
+}
+
 // What is read at once, at first and from a stream that comes faster than that.
 // There may be thousands of streams, and most of them are slow.
 const (
@@ -39,8 +67,7 @@ const (
 	largeRead = 16 << 10
 )
 
-// An input is read line by line. The lines since the last call of next are a
-// frame.
+// An input is read frame by frame, and each frame line by line.
 type input struct {
 	source io.Reader
 	buffer []byte // what was read and is not given up
@@ -54,14 +81,20 @@ func newInput(r io.Reader) *input {
 	return &input{source: r, buffer: make([]byte, 0, smallRead), size: smallRead}
 }
 
-// next begins a frame.
-func (in *input) next() { in.begin = in.at }
+// next returns the next frame, which is valid until it is called again. With
+// [io.EOF] comes what is left, perhaps nothing.
+func (in *input) next(f format) ([]byte, error) {
+	in.begin = in.at
+	for {
+		line, err := in.line()
+		if err != nil || f.ends(line) {
+			return in.buffer[in.begin:in.at:in.at], err
+		}
+	}
+}
 
-// frame returns the lines of the frame; they are valid until line is called.
-func (in *input) frame() []byte { return in.buffer[in.begin:in.at:in.at] }
-
-// line adds a line to the frame and returns it, with its end "\n" or "\r\n". With
-// an error comes what is left of the input, perhaps nothing.
+// line adds a line to the frame and returns it, with its end. With [io.EOF]
+// comes what is left.
 func (in *input) line() ([]byte, error) {
 	for searched := 0; ; {
 		rest := in.buffer[in.at:]
@@ -94,19 +127,11 @@ func (in *input) fill() {
 	}
 	p := in.buffer[kept:min(cap(in.buffer), kept+in.size)]
 	n, err := in.source.Read(p)
-	in.buffer, in.err = in.buffer[:kept+n], err
+	in.buffer = in.buffer[:kept+n]
+	if in.err = err; err != nil && err != io.EOF {
+		in.err = fmt.Errorf("read stream: %w", err)
+	}
 	if n == len(p) {
 		in.size = largeRead
 	}
-}
-
-// ended tells a clean end from a broken connection.
-func ended(err error) error {
-	switch err {
-	case io.EOF:
-		return nil
-	case ErrTooLarge:
-		return err
-	}
-	return fmt.Errorf("read stream: %w", err)
 }
