@@ -1,11 +1,9 @@
-// Package heap lets the heap of a busy process grow further before its garbage
-// is collected.
+// Package heap fits the room for garbage to what a process does.
 //
 // Go collects when the heap has doubled, whatever its size. A process that
 // carries many small calls keeps little and drops much: it would collect many
-// times a second, and a tenth of its time would go into that. With more room
-// it collects less often. A quiet process gets no more than usual, so that it
-// stays small.
+// times a second, and a tenth of its time would go into that. One that has many
+// streams open keeps much and drops little: half of its memory would be garbage.
 package heap
 
 import (
@@ -15,31 +13,38 @@ import (
 	"time"
 )
 
+// How much the heap may grow until it is collected, in percent, as of GOGC.
 const (
-	least, most = 100, 400 // how much the heap may grow, in percent, as of GOGC
-
-	// enough is the size, in bytes, up to which the heap may grow by more than least.
-	enough = 128 << 20
-
-	often  = 250 * time.Millisecond // sooner after another, a collection is one too many
-	seldom = 5 * time.Second        // later, the process is quiet
+	usual  = 100
+	most   = 400
+	little = usual / 2
 )
 
-// Adapt sets the room for garbage anew after each collection, from now on. It
-// changes nothing where the environment has its own GOGC; GOMEMLIMIT is minded
-// in any case. Once per process is enough.
+const (
+	small = 64 << 20 // up to that, a heap that is collected often gets more room, and beyond it less, in bytes
+	often = 250 * time.Millisecond
+	quiet = 5 * time.Second // without a collection for so long, no heap needs more room
+
+	// bulky is the size, in bytes, of what is allocated, on average, from which
+	// on more room is none for many calls, but for a few large bodies.
+	bulky = 4 << 10
+)
+
+// Adapt sets the room anew after each collection, from now on. It changes
+// nothing where the environment has its own GOGC; GOMEMLIMIT is minded in any
+// case. Once per process is enough.
 func Adapt() {
-	if before := debug.SetGCPercent(least); before != least {
+	if before := debug.SetGCPercent(usual); before != usual {
 		debug.SetGCPercent(before)
 		return
 	}
-	a := &adapter{percent: least, last: time.Now()}
+	a := &adapter{percent: usual, last: look()}
 	a.await()
 }
 
 type adapter struct {
 	percent int
-	last    time.Time // the last collection
+	last    sight // at the last collection
 }
 
 // await has the next collection noticed: it frees what is allocated here.
@@ -48,31 +53,44 @@ func (a *adapter) await() {
 }
 
 func (a *adapter) collected() {
-	now := time.Now()
-	percent := next(a.percent, live(), now.Sub(a.last))
-	if percent != a.percent {
+	now := look()
+	if percent := a.next(now); percent != a.percent {
 		debug.SetGCPercent(percent)
+		a.percent = percent
 	}
-	a.percent, a.last = percent, now
+	a.last = now
 	a.await()
 }
 
-// next returns the room for the time after a collection, in percent of the
-// live bytes that it has left; since is the time since the one before.
-func next(percent int, live uint64, since time.Duration) int {
-	switch {
-	case since < often:
-		percent *= 2
-	case since > seldom:
-		percent = least
-	}
-	room := int(100*enough/max(live, 1)) - 100
-	return max(least, min(percent, most, room))
+// A sight is what is seen of the heap after a collection.
+type sight struct {
+	at             time.Time
+	live           uint64 // bytes that were not garbage
+	bytes, objects uint64 // allocated, ever
 }
 
-// live returns how much the last collection has left, in bytes.
-func live() uint64 {
-	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(sample)
-	return sample[0].Value.Uint64()
+func look() sight {
+	s := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/allocs:objects"}}
+	metrics.Read(s)
+	return sight{time.Now(), s[0].Value.Uint64(), s[1].Value.Uint64(), s[2].Value.Uint64()}
+}
+
+// next returns the room for the time after a collection.
+func (a *adapter) next(now sight) int {
+	since := now.at.Sub(a.last.at)
+	switch {
+	case now.bytes-a.last.bytes > bulky*(now.objects-a.last.objects):
+		return usual
+	case now.live > small && since < often:
+		return usual
+	case now.live > small:
+		return little
+	case since > quiet:
+		return usual
+	}
+	percent := max(a.percent, usual)
+	if since < often {
+		percent *= 2
+	}
+	return min(percent, most, int(200*small/max(now.live, 1))-100)
 }
