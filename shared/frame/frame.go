@@ -120,8 +120,11 @@ func (in *input) take(n int, err error) ([]byte, error) {
 
 // fill reads once, into what room there is behind what was read before.
 func (in *input) fill() {
-	kept := copy(in.buffer, in.buffer[in.begin:])
-	in.buffer, in.at, in.begin = in.buffer[:kept], in.at-in.begin, 0
+	kept := len(in.buffer) - in.begin
+	if in.begin > 0 {
+		copy(in.buffer, in.buffer[in.begin:])
+		in.buffer, in.at, in.begin = in.buffer[:kept], in.at-in.begin, 0
+	}
 	if cap(in.buffer)-kept < in.size/2 {
 		in.buffer = slices.Grow(in.buffer, in.size)
 	}

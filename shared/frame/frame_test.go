@@ -214,3 +214,33 @@ func TestFastStreamsAreReadInLargerPieces(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkSplit(b *testing.B) {
+	const count = 100
+	chunk := `{"id":"chatcmpl-1","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":" word"},"finish_reason":null}]}`
+	inputs := map[string]struct {
+		split splitter
+		input string
+	}{
+		"SSE":    {frame.SSE, strings.Repeat("data: "+chunk+"\n\n", count)},
+		"NDJSON": {frame.NDJSON, strings.Repeat(chunk+"\n", count)},
+	}
+	for name, in := range inputs {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(in.input)))
+			b.ReportAllocs()
+			for b.Loop() {
+				frames := 0
+				for _, err := range in.split(strings.NewReader(in.input)) {
+					if err != nil {
+						b.Fatal(err)
+					}
+					frames++
+				}
+				if frames != count {
+					b.Fatalf("%d frames want %d", frames, count)
+				}
+			}
+		})
+	}
+}
