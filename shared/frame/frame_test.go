@@ -216,7 +216,7 @@ func TestFastStreamsAreReadInLargerPieces(t *testing.T) {
 }
 
 func BenchmarkSplit(b *testing.B) {
-	const count = 100
+	const count = 1000
 	chunk := `{"id":"chatcmpl-1","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":" word"},"finish_reason":null}]}`
 	inputs := map[string]struct {
 		split splitter
