@@ -9,7 +9,8 @@ import (
 
 // A piece of a stream of that size, in bytes, leaves in one write of the
 // connection: net/http makes three of what does not fit into its own buffer. A
-// smaller one does so anyway; a larger one may not, for the deadline's sake.
+// smaller one mostly does so anyway; a larger one may not, for the deadline's
+// sake.
 const (
 	minGathered = 3 << 10
 	maxGathered = writeSize
@@ -19,6 +20,7 @@ const (
 type clientConn struct {
 	halfCloser
 	gathered *scratch.Buffer // nil: what is written is sent at once
+	failed   error           // of what was gathered: nothing may follow it
 }
 
 // A halfCloser is a connection as TCP has it: net/http ends it from one side, so
@@ -42,7 +44,10 @@ func (l listener) Accept() (net.Conn, error) {
 
 // Write implements [net.Conn].
 func (c *clientConn) Write(p []byte) (int, error) {
-	if c.gathered == nil {
+	switch {
+	case c.failed != nil:
+		return 0, c.failed
+	case c.gathered == nil:
 		return c.halfCloser.Write(p)
 	}
 	c.gathered.Bytes = append(c.gathered.Bytes, p...)
@@ -56,8 +61,8 @@ func (c *clientConn) atOnce(f func() error) error {
 	if err := c.gather(all, f); err != nil {
 		return err
 	}
-	_, err := c.halfCloser.Write(all.Bytes)
-	return err
+	_, c.failed = c.halfCloser.Write(all.Bytes)
+	return c.failed
 }
 
 func (c *clientConn) gather(all *scratch.Buffer, f func() error) error {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -39,21 +40,26 @@ func (l countedListener) Accept() (net.Conn, error) {
 	return counted{c.(*net.TCPConn), l.writes}, nil
 }
 
-// serveConn serves h on connections that the ingress accepts, and counts their writes.
-func serveConn(t *testing.T, h http.HandlerFunc) (url string, writes *atomic.Int64) {
+// serveConn serves h on connections that the ingress accepts, and that are those of
+// around, if not nil.
+func serveConn(t *testing.T, around func(net.Listener) net.Listener, h http.HandlerFunc) (url string) {
 	t.Helper()
-	writes = new(atomic.Int64)
 	s := httptest.NewUnstartedServer(h)
-	s.Listener = listener{countedListener{s.Listener, writes}}
+	if around != nil {
+		s.Listener = around(s.Listener)
+	}
+	s.Listener = listener{s.Listener}
 	s.Config.ConnContext = withConn
 	s.Start()
 	t.Cleanup(s.Close)
-	return s.URL, writes
+	return s.URL
 }
 
 func TestAPieceOfAStreamIsOneWrite(t *testing.T) {
 	const pieces = 3
-	url, writes := serveConn(t, func(plain http.ResponseWriter, r *http.Request) {
+	writes := new(atomic.Int64)
+	counting := func(l net.Listener) net.Listener { return countedListener{l, writes} }
+	url := serveConn(t, counting, func(plain http.ResponseWriter, r *http.Request) {
 		w := newResponse(plain, "req_1")
 		w.conn = connOf(r.Context())
 		size, err := strconv.Atoi(r.URL.Query().Get("size"))
@@ -84,9 +90,66 @@ func TestAPieceOfAStreamIsOneWrite(t *testing.T) {
 	}
 }
 
+// A stalling connection takes nothing of one write, and all of the others.
+type stalling struct {
+	*net.TCPConn
+	write, stalls int // which one it is, and which one fails
+}
+
+func (c *stalling) Write(p []byte) (int, error) {
+	if c.write++; c.write == c.stalls {
+		return 0, os.ErrDeadlineExceeded
+	}
+	return c.TCPConn.Write(p)
+}
+
+type stallingListener struct {
+	net.Listener
+	stalls int
+}
+
+func (l stallingListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &stalling{TCPConn: c.(*net.TCPConn), stalls: l.stalls}, nil
+}
+
+// A client that stalls and reads on must not take what came through for all.
+func TestNothingFollowsAPieceThatWasNotSent(t *testing.T) {
+	for _, size := range []int{100, 5000} { // of what does not get through, and of what comes next
+		for _, next := range []int{100, 5000} {
+			errs := make(chan error, 2)
+			once := func(l net.Listener) net.Listener { return stallingListener{l, 2} }
+			url := serveConn(t, once, func(plain http.ResponseWriter, r *http.Request) {
+				w := newResponse(plain, "req_1")
+				w.conn = connOf(r.Context())
+				if err := w.piece(make([]byte, 5000)); err != nil {
+					t.Error(err)
+				}
+				errs <- w.piece(make([]byte, size))
+				errs <- w.piece(make([]byte, next))
+			})
+			res, err := http.Get(url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := io.ReadAll(res.Body)
+			res.Body.Close()
+			if err == nil || len(got) != 5000 {
+				t.Errorf("%d bytes lost, %d follow: the client got %d bytes, %v want 5000 and an error", size, next, len(got), err)
+			}
+			if failed, late := <-errs, <-errs; failed == nil || late == nil {
+				t.Errorf("%d bytes lost, %d follow: the handler got %v, %v want errors", size, next, failed, late)
+			}
+		}
+	}
+}
+
 // A handler that panics while it writes must not leave the connection gathering.
 func TestAPanicEndsTheGathering(t *testing.T) {
-	url, _ := serveConn(t, func(w http.ResponseWriter, r *http.Request) {
+	url := serveConn(t, nil, func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
 			_ = recover()
 			http.Error(w, "internal error", http.StatusInternalServerError)

@@ -259,8 +259,9 @@ func (r *relay) send(p []byte) error {
 		h.Set("X-Accel-Buffering", "no")
 		r.out.WriteHeader(http.StatusOK)
 	}
+	err := r.out.piece(p)
 	r.last = time.Now()
-	return gone(r.out.piece(p))
+	return gone(err)
 }
 
 // gone marks a failed write: the client cannot be told of it.

@@ -64,7 +64,8 @@ func (w *response) Write(p []byte) (n int, err error) {
 	}
 }
 
-// piece sends a piece of a stream.
+// piece sends a piece of a stream. Answers that several may read go another way,
+// see follow.
 func (w *response) piece(p []byte) error {
 	send := func() error {
 		if _, err := w.Write(p); err != nil {

@@ -97,7 +97,9 @@ func newRig(t *testing.T, cfg *Config) *rig {
 	g.background(owner.Run)
 	g.background(view.Run)
 	<-view.Ready()
-	web := httptest.NewServer(g.server.Handler())
+	web := httptest.NewUnstartedServer(g.server.Handler())
+	web.Listener, web.Config.ConnContext = listener{web.Listener}, withConn
+	web.Start()
 	t.Cleanup(web.Close)
 	g.url = web.URL
 	return g
