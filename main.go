@@ -27,7 +27,9 @@ const (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // the second signal kills
-	heap.Adapt()
+	if os.Getenv("GOGC") == "" { // who sets it knows better
+		heap.Adapt()
+	}
 	code := run(ctx, program{environ: os.Environ(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}, os.Args...)
 	stop()
 	os.Exit(code)

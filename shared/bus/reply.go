@@ -81,7 +81,7 @@ func (r *Reply) Data(ctx context.Context, p []byte) error {
 
 // Flush sends what was added. It blocks while the owner is behind.
 func (r *Reply) Flush(ctx context.Context) error {
-	if r.data == nil && len(r.head) == 0 {
+	if len(r.head) == 0 && (r.data == nil || len(r.data.Bytes) == 0) {
 		return context.Cause(ctx)
 	}
 	return r.flush(ctx, nil)
@@ -93,6 +93,7 @@ func (r *Reply) flush(ctx context.Context, tail []byte) error {
 	if r.data == nil {
 		r.data = scratch.Borrow()
 	}
+	all := r.data.Bytes
 	for len(r.data.Bytes) > packetSize {
 		if err := r.waitForRoom(ctx); err != nil {
 			return err
@@ -108,6 +109,7 @@ func (r *Reply) flush(ctx context.Context, tail []byte) error {
 		p = appendRecord(p, recordData, r.data.Bytes)
 	}
 	r.publish(append(p, tail...))
+	r.data.Bytes = all // what is lent again is all of its memory
 	r.data.Return()
 	r.data = nil
 	return nil

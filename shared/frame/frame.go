@@ -37,8 +37,8 @@ type format interface {
 	// ends reports whether a frame ends with the line, which has its end.
 	ends(line []byte) bool
 
-	// frame returns the frame of which raw is all; it is valid until it is
-	// called again.
+	// frame returns the frame of which raw is all. It is valid as long as raw
+	// is, and until it is called again.
 	frame(raw []byte) Frame
 }
 
@@ -67,6 +67,9 @@ const (
 	largeRead = 16 << 10
 )
 
+// maxEmpty is how many reads in a row may bring nothing.
+const maxEmpty = 100
+
 // An input is read frame by frame, and each frame line by line.
 type input struct {
 	source io.Reader
@@ -74,6 +77,7 @@ type input struct {
 	begin  int    // of the frame
 	at     int    // the end of its last line
 	size   int    // of a read
+	empty  int    // reads in a row that have brought nothing
 	err    error  // why nothing more can be read
 }
 
@@ -131,6 +135,11 @@ func (in *input) fill() {
 	p := in.buffer[kept:min(cap(in.buffer), kept+in.size)]
 	n, err := in.source.Read(p)
 	in.buffer = in.buffer[:kept+n]
+	if in.empty++; n > 0 {
+		in.empty = 0
+	} else if err == nil && in.empty == maxEmpty {
+		err = io.ErrNoProgress
+	}
 	if in.err = err; err != nil && err != io.EOF {
 		in.err = fmt.Errorf("read stream: %w", err)
 	}

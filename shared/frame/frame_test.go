@@ -164,6 +164,20 @@ func TestAFrameAtTheLimitIsRead(t *testing.T) {
 	}
 }
 
+// nothing is a reader that never has anything.
+type nothing struct{}
+
+func (nothing) Read([]byte) (int, error) { return 0, nil }
+
+func TestAReaderThatBringsNothingIsGivenUp(t *testing.T) {
+	for name, split := range map[string]splitter{"SSE": frame.SSE, "NDJSON": frame.NDJSON} {
+		got, err := collect(t, split, io.MultiReader(strings.NewReader("data: a"), nothing{}))
+		if len(got) != 0 || !errors.Is(err, io.ErrNoProgress) {
+			t.Errorf("%s: got %+v, %v want no frame and %v", name, got, err, io.ErrNoProgress)
+		}
+	}
+}
+
 // endless repeats s for ever.
 type endless string
 

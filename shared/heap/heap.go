@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"sync"
 	"time"
 )
 
@@ -25,26 +26,33 @@ const (
 	often = 250 * time.Millisecond
 	quiet = 5 * time.Second // without a collection for so long, no heap needs more room
 
-	// bulky is the size, in bytes, of what is allocated, on average, from which
-	// on more room is none for many calls, but for a few large bodies.
+	// bulky is the size, in bytes, of what is allocated, on average, above which
+	// more room would hold a few large bodies instead of serving many calls.
 	bulky = 4 << 10
 )
 
-// Adapt sets the room anew after each collection, from now on. It changes
-// nothing where the environment has its own GOGC; GOMEMLIMIT is minded in any
-// case. Once per process is enough.
-func Adapt() {
-	if before := debug.SetGCPercent(usual); before != usual {
-		debug.SetGCPercent(before)
-		return
-	}
+// Adapt sets the room anew after each collection, from now on, instead of the
+// GOGC of the environment. GOMEMLIMIT is minded as ever. It is to be called once
+// in a process; stop ends it and sets what is usual.
+func Adapt() (stop func()) {
+	debug.SetGCPercent(usual)
 	a := &adapter{percent: usual, last: look()}
 	a.await()
+	return a.stop
 }
 
 type adapter struct {
+	mu      sync.Mutex
 	percent int
 	last    sight // at the last collection
+	stopped bool
+}
+
+func (a *adapter) stop() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.stopped = true
+	debug.SetGCPercent(usual)
 }
 
 // await has the next collection noticed: it frees what is allocated here.
@@ -53,6 +61,11 @@ func (a *adapter) await() {
 }
 
 func (a *adapter) collected() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.stopped {
+		return
+	}
 	now := look()
 	if percent := a.next(now); percent != a.percent {
 		debug.SetGCPercent(percent)
@@ -81,10 +94,8 @@ func (a *adapter) next(now sight) int {
 	switch {
 	case now.bytes-a.last.bytes > bulky*(now.objects-a.last.objects):
 		return usual
-	case now.live > small && since < often:
-		return usual
 	case now.live > small:
-		return little
+		return nextLarge(a.percent, since)
 	case since > quiet:
 		return usual
 	}
@@ -93,4 +104,17 @@ func (a *adapter) next(now sight) int {
 		percent *= 2
 	}
 	return min(percent, most, int(200*small/max(now.live, 1))-100)
+}
+
+// nextLarge is next for a heap that is large. What lies between is left as it
+// is: half the room makes for twice the collections.
+func nextLarge(percent int, since time.Duration) int {
+	switch {
+	case since < often:
+		return usual
+	case since > 2*often:
+		return little
+	default:
+		return min(max(percent, little), usual)
+	}
 }

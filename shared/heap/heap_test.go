@@ -3,6 +3,7 @@ package heap
 import (
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"testing"
 	"time"
 )
@@ -16,19 +17,22 @@ func TestNext(t *testing.T) {
 		size    uint64
 		want    int
 	}{
-		"collections follow one another":       {100, 10 * mb, 100 * time.Millisecond, 100, 200},
-		"and they still do":                    {200, 10 * mb, 100 * time.Millisecond, 100, 400},
-		"there is an end to it":                {400, 10 * mb, 100 * time.Millisecond, 100, 400},
-		"they are far enough apart":            {200, 10 * mb, time.Second, 100, 200},
-		"the process is quiet":                 {400, 10 * mb, time.Minute, 100, 100},
-		"nothing is alive":                     {100, 0, time.Millisecond, 100, 200},
-		"it would grow beyond what is small":   {200, 32 * mb, 100 * time.Millisecond, 100, 300},
-		"it does so with what is usual":        {200, 64 * mb, 100 * time.Millisecond, 100, 100},
-		"a large heap":                         {100, 65 * mb, time.Second, 100, 50},
-		"a large heap that is collected often": {50, 10 << 30, time.Millisecond, 100, 100},
-		"a heap that was large":                {50, 10 * mb, time.Second, 100, 100},
-		"large bodies":                         {400, 10 * mb, time.Millisecond, 5000, 100},
-		"many large bodies":                    {50, 100 * mb, time.Second, 5000, 100},
+		"collections follow one another":              {100, 10 * mb, 100 * time.Millisecond, 100, 200},
+		"and they still do":                           {200, 10 * mb, 100 * time.Millisecond, 100, 400},
+		"there is an end to it":                       {400, 10 * mb, 100 * time.Millisecond, 100, 400},
+		"they are far enough apart":                   {200, 10 * mb, time.Second, 100, 200},
+		"the process is quiet":                        {400, 10 * mb, time.Minute, 100, 100},
+		"nothing is alive":                            {100, 0, time.Millisecond, 100, 200},
+		"it would grow beyond what is small":          {200, 32 * mb, 100 * time.Millisecond, 100, 300},
+		"it does so with what is usual":               {200, 64 * mb, 100 * time.Millisecond, 100, 100},
+		"a large heap":                                {100, 65 * mb, time.Second, 100, 50},
+		"a large heap that is collected often":        {50, 10 << 30, time.Millisecond, 100, 100},
+		"a large heap that is collected now and then": {100, 65 * mb, 400 * time.Millisecond, 100, 100},
+		"a large heap with little room":               {50, 65 * mb, 400 * time.Millisecond, 100, 50},
+		"a heap that has become large":                {400, 65 * mb, 400 * time.Millisecond, 100, 100},
+		"a heap that was large":                       {50, 10 * mb, time.Second, 100, 100},
+		"large bodies":                                {400, 10 * mb, time.Millisecond, 5000, 100},
+		"many large bodies":                           {50, 100 * mb, time.Second, 5000, 100},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -42,36 +46,37 @@ func TestNext(t *testing.T) {
 }
 
 // percent returns how much the heap may grow now.
-func percent() int {
-	now := debug.SetGCPercent(-1)
-	debug.SetGCPercent(now)
-	return now
-}
-
-func TestWhatTheOperatorHasSetStays(t *testing.T) {
-	defer debug.SetGCPercent(debug.SetGCPercent(50))
-	Adapt()
-	for range 5 {
-		runtime.GC()
-	}
-	if got := percent(); got != 50 {
-		t.Errorf("GOGC is %d want 50", got)
-	}
+func percent() uint64 {
+	s := []metrics.Sample{{Name: "/gc/gogc:percent"}}
+	metrics.Read(s)
+	return s[0].Value.Uint64()
 }
 
 var sink []byte
 
-func TestABusyProcessGetsMoreRoom(t *testing.T) {
-	defer debug.SetGCPercent(debug.SetGCPercent(100))
-	Adapt()
-	for deadline := time.Now().Add(10 * time.Second); percent() == 100; {
+// collect has garbage made and collected until done, or for too long.
+func collect(t *testing.T, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !done(); {
 		if time.Now().After(deadline) {
-			t.Fatal("the room for garbage is what it was")
+			t.Fatalf("the room for garbage is %d%%", percent())
 		}
 		for range 1000 {
 			sink = make([]byte, 100)
 		}
 		runtime.GC()
 		time.Sleep(10 * time.Millisecond) // the runtime tells of a collection a little later
+	}
+}
+
+func TestABusyProcessGetsMoreRoom(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(50))
+	stop := Adapt()
+	collect(t, func() bool { return percent() > usual })
+	stop()
+	rounds := 0
+	collect(t, func() bool { rounds++; return rounds == 10 })
+	if got := percent(); got != usual {
+		t.Errorf("the room for garbage is %d%% after the end, want %d%%", got, usual)
 	}
 }
