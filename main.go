@@ -13,8 +13,9 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/offbeat-studio/allama/shared/heap"
 	"github.com/urfave/cli/v3"
+
+	"github.com/offbeat-studio/allama/shared/heap"
 )
 
 // Exit codes.

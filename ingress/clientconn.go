@@ -1,6 +1,7 @@
 package ingress
 
 import (
+	"cmp"
 	"context"
 	"net"
 
@@ -54,20 +55,19 @@ func (c *clientConn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// atOnce has all that f writes leave in one write.
-func (c *clientConn) atOnce(f func() error) error {
+// atOnce has all that f writes leave in one write, however f ends: net/http
+// takes it for sent.
+func (c *clientConn) atOnce(f func() error) (err error) {
 	all := scratch.Borrow()
 	defer all.Return()
-	if err := c.gather(all, f); err != nil {
-		return err
-	}
-	_, c.failed = c.halfCloser.Write(all.Bytes)
-	return c.failed
-}
-
-func (c *clientConn) gather(all *scratch.Buffer, f func() error) error {
 	c.gathered = all
-	defer func() { c.gathered = nil }()
+	defer func() {
+		c.gathered = nil
+		if len(all.Bytes) > 0 {
+			_, c.failed = c.halfCloser.Write(all.Bytes)
+			err = cmp.Or(err, c.failed)
+		}
+	}()
 	return f()
 }
 

@@ -3,6 +3,7 @@ package ingress
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -144,6 +145,28 @@ func TestNothingFollowsAPieceThatWasNotSent(t *testing.T) {
 				t.Errorf("%d bytes lost, %d follow: the handler got %v, %v want errors", size, next, failed, late)
 			}
 		}
+	}
+}
+
+// What was written before a failure is sent, and what comes after it is, too.
+func TestAFailureEndsTheGathering(t *testing.T) {
+	url := serveConn(t, nil, func(plain http.ResponseWriter, r *http.Request) {
+		w, failure := newResponse(plain, "req_1"), errors.New("no")
+		err := connOf(r.Context()).atOnce(func() error { return errors.Join(w.piece(make([]byte, 5000)), failure) })
+		if !errors.Is(err, failure) {
+			t.Errorf("got %v want %v", err, failure)
+		}
+		if err := w.piece(make([]byte, 100)); err != nil {
+			t.Error(err)
+		}
+	})
+	res, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if got, err := io.ReadAll(res.Body); err != nil || len(got) != 5100 {
+		t.Errorf("got %d bytes, %v want 5100", len(got), err)
 	}
 }
 

@@ -33,8 +33,7 @@ type relay struct {
 	answer    answer          // of the current attempt; nil before its head
 	heads     int             // that came, one for each attempt
 	whole     bool            // the answer is one body
-	pending   []byte          // what is to be written
-	lent      *scratch.Buffer // pending's memory; nil where it has its own, or none
+	pending   *scratch.Buffer // what is to be written; nil: nothing, or not yet
 	content   bool            // whether there is content in pending
 	committed bool            // whether content was written
 	last      time.Time
@@ -88,14 +87,21 @@ func (r *relay) take(b bus.Batch) (done bool, err error) {
 	return false, r.flush(b.Attempt)
 }
 
+// unsent returns what is pending.
+func (r *relay) unsent() []byte {
+	if r.pending == nil {
+		return nil
+	}
+	return r.pending.Bytes
+}
+
 // clear is for when what is pending was written, or is not to be: until there
 // is more, it takes no memory.
 func (r *relay) clear() {
-	if r.lent != nil {
-		r.lent.Bytes = r.pending
-		r.lent.Return()
+	if r.pending != nil {
+		r.pending.Return()
 	}
-	r.pending, r.lent, r.content = nil, nil, false
+	r.pending, r.content = nil, false
 }
 
 // open starts over: what came of an earlier attempt was not written.
@@ -154,12 +160,11 @@ func (r *relay) add(piece []byte) error {
 	if r.answer == nil {
 		return errors.New("the answer has no head")
 	}
-	if r.lent == nil && !r.whole {
-		r.lent = scratch.Borrow()
-		r.pending = r.lent.Bytes
+	if r.pending == nil {
+		r.pending = scratch.Borrow()
 	}
-	pending, content, err := r.answer.data(r.pending, piece)
-	r.pending, r.content = pending, r.content || content
+	pending, content, err := r.answer.data(r.pending.Bytes, piece)
+	r.pending.Bytes, r.content = pending, r.content || content
 	return err
 }
 
@@ -172,19 +177,18 @@ func (r *relay) end(attempt int, e bus.End) error {
 	if r.answer == nil {
 		return errors.New("the answer has no head")
 	}
-	pending, err := r.answer.end(r.pending)
+	rest, err := r.answer.end(r.unsent())
 	if err != nil {
 		return err
 	}
-	r.pending = pending
 	if !r.commit(attempt) {
 		return &llm.Error{Code: llm.CodeInterrupted, Message: "stream interrupted: the worker was lost"}
 	}
 	switch {
 	case !r.whole:
-		return r.send(r.pending)
+		return r.send(rest)
 	case r.out.status == 0:
-		return r.sendWhole()
+		return r.sendWhole(rest)
 	default: // a sign of life has made a stream of it
 		return &llm.Error{Code: llm.CodeUpstream, Message: "the upstream did not stream its answer"}
 	}
@@ -194,7 +198,7 @@ func (r *relay) end(attempt int, e bus.End) error {
 // of it gets the rest of what came, too, before the error.
 func (r *relay) broken(e *llm.Error) error {
 	if r.committed && r.content {
-		err := r.send(r.pending)
+		err := r.send(r.unsent())
 		r.clear()
 		if err != nil {
 			return err
@@ -221,7 +225,7 @@ func (r *relay) flush(attempt int) error {
 	}
 	r.failer = failerOf(r.answer)
 	defer r.clear()
-	return r.send(r.pending)
+	return r.send(r.unsent())
 }
 
 func (r *relay) commit(attempt int) bool {
@@ -232,16 +236,16 @@ func (r *relay) commit(attempt int) bool {
 	return r.committed
 }
 
-func (r *relay) sendWhole() error {
+func (r *relay) sendWhole(body []byte) error {
 	r.callHeaders(slices.Concat(r.warnings, r.head.Warnings))
 	contentType := r.endpoint.speaker.json // of the upstream's own, the parameters are lost
 	if media := r.head.ContentType; r.encoder == nil && !strings.HasPrefix(contentType, media) {
 		contentType = media
 	}
-	if r.endpoint.route.Task == llm.TaskManage && len(r.pending) == 0 {
+	if r.endpoint.route.Task == llm.TaskManage && len(body) == 0 {
 		contentType = ""
 	}
-	return gone(r.out.body(cmp.Or(r.head.Status, http.StatusOK), contentType, r.pending))
+	return gone(r.out.body(cmp.Or(r.head.Status, http.StatusOK), contentType, body))
 }
 
 // send writes a piece of a stream and flushes it.

@@ -103,7 +103,8 @@ func (a *adapter) next(now sight) int {
 	if since < often {
 		percent *= 2
 	}
-	return min(percent, most, int(200*small/max(now.live, 1))-100)
+	room := int(200*small/max(now.live, 1)) - 100 // up to twice what is small
+	return min(percent, most, room)
 }
 
 // nextLarge is next for a heap that is large. What lies between is left as it
